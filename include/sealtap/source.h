@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+// The contract of packet sources. One indirect call per batch; a batch is on loan from recv until release.
+// A source is opened before the sandbox closes and before any thread exists; recv, release and stats are then called
+// by one RX thread only; interrupt may be called by any thread.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sealtap/error.h"
+#include "sealtap/evidence.h"
+
+struct packet {
+	const uint8_t *data; // caplen bytes
+	uint64_t ts_ns;      // since 1970-01-01 UTC
+	uint32_t caplen;
+	uint32_t origlen;
+	uint32_t flags; // epb_flags word of pcapng: bits 0-1 direction (1 in, 2 out), 0 when unknown
+	uint32_t lane;  // index into this source's lanes
+	uint16_t vlan_tpid; // host order; not 0: a tag the kernel took out, to be put back behind the MAC addresses
+	uint16_t vlan_tci;  // host order
+};
+
+// A stream of packets of one interface and link type. Fixed once it is visible.
+struct source_lane {
+	char interface[256]; // UTF-8, empty when the source gives no name
+	uint16_t linktype;   // LINKTYPE_ value
+	uint32_t snaplen;    // 0: no limit stated
+};
+
+struct source_stats {
+	uint64_t received; // as the driver counts, cumulative
+	uint64_t dropped;
+	unsigned mask; // COUNTERS_DRIVER_*: absent is not zero
+};
+
+// How an input file ended. Valid after recv returned -ENODATA.
+struct source_end {
+	char format[64];
+	uint64_t bytes; // as stored
+	uint8_t sha256[DIGEST_LEN];
+	uint64_t packets;
+	uint64_t ts_truncated;
+	bool damaged;
+	uint64_t damage_offset;
+	char damage_reason[200];
+	uint64_t extra_lines; // lines written to the extra file; 0: there is none
+};
+
+struct source;
+
+struct source_ops {
+	// Up to max packets into batch. Returns their number; 0 when timeout_ms passed or interrupt was called;
+	// -ENODATA at the end of the input, also when the input is damaged; another errno when the source broke.
+	int (*recv)(struct source *s, struct packet *batch, unsigned max, int timeout_ms);
+	// Gives the batch of the last recv back.
+	void (*release)(struct source *s);
+	// Statistics of one lane; -ENOTSUP when the source has none.
+	int (*stats)(struct source *s, unsigned lane, struct source_stats *ret_stats);
+	// Stops intake: after it, recv returns what had already arrived and then -ENODATA. Any thread.
+	void (*interrupt)(struct source *s);
+	// Closes and frees.
+	void (*close)(struct source *s);
+	const char *kind; // "file", "afpacket": as in the ledger's `open`
+	bool live;        // a live source drops when the pool is empty, a file waits
+};
+
+// Embedded as the first member of every driver's own struct.
+struct source {
+	const struct source_ops *ops;
+	struct source_lane *lanes; // grows during recv only, and only at the end
+	unsigned lane_count;
+	char name[1024];  // path or interface
+	char detail[256]; // driver, offloads, mode: for the ledger
+	struct source_end end;
+};
+
+struct source_file_config {
+	int fd;           // of the input, positioned at 0; the source owns it
+	const char *name; // as the operator wrote it
+	int extra_fd;     // an empty file for what the segments do not keep, or -1
+};
+
+struct source_afpacket_config {
+	const char *interface;
+	bool promiscuous;
+	unsigned ring_bytes;  // size of the kernel's ring
+	unsigned snaplen;     // 0: whole frames
+	int flush_ms;         // block retirement
+};
+
+int source_file_open(const struct source_file_config *config, struct source **ret_source, struct error *e);
+int source_afpacket_open(const struct source_afpacket_config *config, struct source **ret_source, struct error *e);

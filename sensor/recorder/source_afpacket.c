@@ -227,7 +227,7 @@ static int afpacket_recv(struct source *s, struct packet *batch, unsigned max, i
 		r = wait_event(a, rest_ms, draining);
 		if (r < 0)
 			return r;
-		if (r == 0 && !a->gone)
+		if (r == 0 && (draining || !a->gone))
 			return 0;
 	}
 	while (n < max && a->left) {

@@ -103,7 +103,7 @@ static int send_all(const struct plan *p, struct frame_set *set)
 	clock_gettime(CLOCK_MONOTONIC, &start);
 	memset(msgs, 0, sizeof(msgs));
 	while (set->frames < p->count) {
-		unsigned done = 0, n = p->per_second ? 1 : BATCH;
+		unsigned done = 0, n = p->per_second && p->per_second < 10000 ? 1 : BATCH;
 		uint64_t base = set->frames;
 		if (n > p->count - base)
 			n = (unsigned)(p->count - base);

@@ -146,37 +146,39 @@ PY
     wait "$1"
 }
 
-# start_process PREFIX COMMAND...: in the background with default signals; standard error goes to $T/err. Returns when
-# a line of it starts with PREFIX. PID is set. (A shell's background jobs ignore SIGINT, hence env.)
+# start_process NAME PATTERN COMMAND...: in the background with default signals; output goes to $T/NAME.out, standard
+# error to $T/NAME.err. Returns when a line of the latter matches the glob PATTERN. PID is set. (A shell's background
+# jobs ignore SIGINT, hence env.)
 start_process() {
-    local prefix=$1 line
-    shift
-    rm -f "$T/err.fifo"
-    mkfifo "$T/err.fifo"
-    : >"$T/err"
-    env --default-signal=INT,TERM "$@" >"$T/out" 2>"$T/err.fifo" &
+    local name=$1 pattern=$2 line
+    shift 2
+    rm -f "$T/$name.fifo"
+    mkfifo "$T/$name.fifo"
+    : >"$T/$name.err"
+    env --default-signal=INT,TERM "$@" >"$T/$name.out" 2>"$T/$name.fifo" &
     PID=$!
     PIDS+=("$PID")
-    exec 9<"$T/err.fifo"
+    exec 9<"$T/$name.fifo"
     while read -t "$DEADLINE" -r line <&9; do
-        printf '%s\n' "$line" >>"$T/err"
-        if [[ $line == "$prefix"* ]]; then
-            cat <&9 >>"$T/err" &
+        printf '%s\n' "$line" >>"$T/$name.err"
+        # shellcheck disable=SC2053 # a glob
+        if [[ $line == $pattern ]]; then
+            cat <&9 >>"$T/$name.err" &
             PIDS+=("$!")
             exec 9<&-
             return 0
         fi
     done
     exec 9<&-
-    say "    no line '$prefix...' came; standard error was:"
-    sed 's/^/    /' "$T/err"
+    say "    $name: no line like '$pattern' came; standard error was:"
+    sed 's/^/    /' "$T/$name.err"
     return 1
 }
 
 # start_capture ARGS...: `sealtap capture` with an origin key; returns once it captures. PID is set.
 start_capture() {
     [ -e "$T/key/origin.key" ] || "$SEALTAP" keygen -o "$T/key" >/dev/null 2>&1 || return
-    start_process capturing "$SEALTAP" capture --key "$T/key/origin.key" "$@"
+    start_process capture "capturing*" "$SEALTAP" capture --key "$T/key/origin.key" "$@"
 }
 
 # stop_capture [SIGNAL]: RC is the exit code of the capture.

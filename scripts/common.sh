@@ -32,7 +32,7 @@ build() {
     fi
     as_owner mkdir -p "$dir"
     as_owner touch "$log"
-    if [ ! -f "$dir/build.ninja" ] && ! as_owner meson setup "$@" "$dir" "$TOP" >"$log" 2>&1; then
+    if [ ! -f "$dir/build.ninja" ] && ! as_owner env CC="${CC:-cc}" meson setup "$@" "$dir" "$TOP" >"$log" 2>&1; then
         tail -n 25 "$log" >&2
         return 1
     fi

@@ -134,11 +134,17 @@ static int finish(struct source_file *f)
 	return -ENODATA;
 }
 
-// The operator wants no more: what was not read is not evidence, and the end says so.
+// The operator wants no more: what was not read is no evidence, and the end says so, for content and hash alike.
 static void end_interrupted(struct source_file *f)
 {
-	if (!f->source.end.damaged)
+	char reason[sizeof(f->source.end.damage_reason)];
+
+	if (!f->source.end.damaged) {
 		end_damaged(f, input_stream_offset(&f->stream), "interrupted: the rest was not read");
+		return;
+	}
+	snprintf(reason, sizeof(reason), "%.150s; interrupted: the rest was not hashed", f->source.end.damage_reason);
+	end_damaged(f, f->source.end.damage_offset, reason);
 }
 
 static int file_recv(struct source *s, struct packet *batch, unsigned max, int timeout_ms)

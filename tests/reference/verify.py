@@ -30,8 +30,9 @@ LINE_MAX = 65535
 ORDER = 2**252 + 27742317777372353535851937790883648493
 P = 2**255 - 19
 SMALL = {0, 1, P - 1,
-         2707385501144840649318225287225658788936804267575313519463743609750303021402,
-         55188659117513257062467267217118295137698188065244968500265048394206261417927}
+         # the two y of the points of order 8, as the usual little-endian encodings
+         int.from_bytes(bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"), "little"),
+         int.from_bytes(bytes.fromhex("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"), "little")}
 TEN_SECONDS = 10 * 10**9
 
 
@@ -767,7 +768,7 @@ class Verifier:
                 clock = o
                 if self.objects[0] and self.objects[0]["type"] == "open" and o["boot_id"] != self.objects[0]["host"]["boot_id"]:
                     self.bad("boot-id", where)
-            if clock and abs(ns(o["t_real"]) - t - ns(clock["offset"])) > int(clock["tolerance_ns"]):
+            if clock and o["type"] != "gap" and abs(ns(o["t_real"]) - t - ns(clock["offset"])) > int(clock["tolerance_ns"]):
                 self.bad("clock", where)
         self.open = self.objects[0] if self.objects and self.objects[0] and self.objects[0]["type"] == "open" else None
         last = self.objects[-1] if self.objects else None

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// Section 2.3: the law of counters and how they may grow.
+#include "sensor/evidence/reader/verify_state.h"
+
+bool counters_lawful(const struct counters *c)
+{
+	uint64_t sum = 0;
+	bool over = __builtin_add_overflow(sum, c->recorded, &sum);
+
+	over = __builtin_add_overflow(sum, c->filtered, &sum) || over;
+	over = __builtin_add_overflow(sum, c->out_of_scope, &sum) || over;
+	over = __builtin_add_overflow(sum, c->shunted, &sum) || over;
+	for (int i = 0; i < DROP_CAUSES; i++)
+		over = __builtin_add_overflow(sum, c->dropped[i], &sum) || over;
+	// out_of_scope and shunted are 0 in this issue.
+	return !over && sum == c->received && c->out_of_scope == 0 && c->shunted == 0;
+}
+
+bool counters_equal(const struct counters *a, const struct counters *b)
+{
+	bool same = a->received == b->received && a->recorded == b->recorded && a->filtered == b->filtered &&
+	            a->out_of_scope == b->out_of_scope && a->shunted == b->shunted &&
+	            a->driver_mask == b->driver_mask && a->driver_received == b->driver_received &&
+	            a->driver_dropped == b->driver_dropped;
+
+	for (int i = 0; i < DROP_CAUSES; i++)
+		same = same && a->dropped[i] == b->dropped[i];
+	return same;
+}
+
+bool counters_zero(const struct counters *c)
+{
+	struct counters zero = {.driver_mask = c->driver_mask};
+
+	return counters_equal(c, &zero);
+}
+
+const char *counters_decrease(const struct counters *a, const struct counters *b)
+{
+	uint64_t both = a->driver_mask & b->driver_mask;
+
+	if (b->received < a->received)
+		return "received";
+	if (b->recorded < a->recorded)
+		return "recorded";
+	if (b->filtered < a->filtered)
+		return "filtered";
+	for (int i = 0; i < DROP_CAUSES; i++)
+		if (b->dropped[i] < a->dropped[i])
+			return drop_cause_names[i];
+	if ((both & COUNTERS_DRIVER_RECEIVED) && b->driver_received < a->driver_received)
+		return "driver.received";
+	if ((both & COUNTERS_DRIVER_DROPPED) && b->driver_dropped < a->driver_dropped)
+		return "driver.dropped";
+	return NULL;
+}
+
+static void add_saturating(uint64_t *sum, uint64_t value)
+{
+	if (__builtin_add_overflow(*sum, value, sum))
+		*sum = UINT64_MAX;
+}
+
+void counters_add(struct counters *sum, const struct counters *c)
+{
+	add_saturating(&sum->received, c->received);
+	add_saturating(&sum->recorded, c->recorded);
+	add_saturating(&sum->filtered, c->filtered);
+	add_saturating(&sum->out_of_scope, c->out_of_scope);
+	add_saturating(&sum->shunted, c->shunted);
+	for (int i = 0; i < DROP_CAUSES; i++)
+		add_saturating(&sum->dropped[i], c->dropped[i]);
+	add_saturating(&sum->driver_received, c->driver_received);
+	add_saturating(&sum->driver_dropped, c->driver_dropped);
+	sum->driver_mask |= c->driver_mask;
+}

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sensor/evidence/reader/report.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sensor/evidence/digest.h"
+#include "sensor/evidence/ledger_line.h"
+
+#define TEXT_SAFE_MAX 400
+
+struct verify_report *report_new(void)
+{
+	return calloc(1, sizeof(struct verify_report));
+}
+
+void verify_report_free(struct verify_report *r)
+{
+	if (!r)
+		return;
+	for (size_t i = 0; i < r->finding_count; i++) {
+		free(r->findings[i].where);
+		free(r->findings[i].expected);
+		free(r->findings[i].actual);
+	}
+	for (size_t i = 0; i < r->source_count; i++) {
+		free(r->sources[i].kind);
+		free(r->sources[i].name);
+	}
+	free(r->findings);
+	free(r->sources);
+	free(r->sensor);
+	free(r->authority_kind);
+	free(r->authority_reference);
+	free(r->authority_operator);
+	free(r->mode);
+	free(r->build);
+	free(r->close_reason);
+	free(r);
+}
+
+char *text_safe(const char *text)
+{
+	static const char digits[] = "0123456789abcdef";
+	size_t len = strlen(text), out = 0;
+	char *copy = malloc(TEXT_SAFE_MAX + 8);
+
+	if (!copy)
+		return NULL;
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)text[i];
+
+		if (out >= TEXT_SAFE_MAX - 4) {
+			memcpy(copy + out, "...", 3);
+			out += 3;
+			break;
+		}
+		if (c >= 0x20 && c <= 0x7e) {
+			copy[out++] = (char)c;
+		} else {
+			copy[out++] = '\\';
+			copy[out++] = 'x';
+			copy[out++] = digits[c >> 4];
+			copy[out++] = digits[c & 15];
+		}
+	}
+	copy[out] = '\0';
+	return copy;
+}
+
+void report_add(struct verify_report *r, enum verdict v, const char *code, const char *where, const char *expected,
+        const char *actual)
+{
+	struct finding *f;
+
+	r->by_verdict[v]++;
+	r->finding_total++;
+	if (r->finding_count == FINDINGS_KEPT_MAX)
+		return;
+	f = realloc(r->findings, (r->finding_count + 1) * sizeof(*f));
+	if (!f)
+		return;
+	r->findings = f;
+	f += r->finding_count;
+	*f = (struct finding){
+	        .verdict = v, .where = text_safe(where), .expected = text_safe(expected), .actual = text_safe(actual)};
+	snprintf(f->code, sizeof(f->code), "%s", code);
+	if (!f->where || !f->expected || !f->actual) {
+		free(f->where);
+		free(f->expected);
+		free(f->actual);
+		return;
+	}
+	r->finding_count++;
+}
+
+const char *note(struct note *n, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(n->text, sizeof(n->text), format, args);
+	va_end(args);
+	return n->text;
+}
+
+const char *note_hex(struct note *n, const uint8_t *bytes, size_t len)
+{
+	hex_encode(bytes, len, n->text);
+	return n->text;
+}
+
+const char *note_time(struct note *n, uint64_t ns)
+{
+	time_print(ns, n->text);
+	return n->text;
+}
+
+enum verdict verify_report_verdict(const struct verify_report *r)
+{
+	if (r->by_verdict[VERDICT_INVALID] > 0)
+		return VERDICT_INVALID;
+	if (r->by_verdict[VERDICT_UNREADABLE] > 0)
+		return VERDICT_UNREADABLE;
+	// Success is what was proven, not the absence of findings.
+	if (r->by_verdict[VERDICT_INCOMPLETE] > 0 || !r->closed || !r->signatures_hold ||
+	        r->authenticated != AUTHENTICATED_YES)
+		return VERDICT_INCOMPLETE;
+	return VERDICT_VALID;
+}
+
+const char *verdict_word(enum verdict v)
+{
+	switch (v) {
+	case VERDICT_VALID:
+		return "valid";
+	case VERDICT_INVALID:
+		return "invalid";
+	case VERDICT_INCOMPLETE:
+		return "incomplete";
+	case VERDICT_UNREADABLE:
+		break;
+	}
+	return "not-verified";
+}
+
+const char *authenticated_word(enum authenticated a)
+{
+	return a == AUTHENTICATED_YES ? "yes" : a == AUTHENTICATED_SELF ? "self" : "no";
+}
+
+const char *complete_word(enum complete c)
+{
+	return c == COMPLETE_YES ? "yes" : c == COMPLETE_NO ? "no" : "unknown";
+}

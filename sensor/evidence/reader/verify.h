@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// Verification of a recording by docs/evidence-format.md section 7, as data: nothing here prints.
+// One thread calls; the frames of a segment are checked on all cores. Memory is bounded on any input (limits.h).
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sealtap/error.h"
+#include "sealtap/evidence.h"
+
+// The numbers are those of section 7 and of enum cli_exit. Precedence: invalid, unreadable, incomplete, valid.
+enum verdict { VERDICT_VALID = 0, VERDICT_INVALID = 1, VERDICT_UNREADABLE = 3, VERDICT_INCOMPLETE = 4 };
+
+#define FINDINGS_KEPT_MAX 1000
+
+// All text is printable ASCII: what came from outside is escaped when it is added.
+struct finding {
+	enum verdict verdict;
+	char code[40]; // kebab-case, stable
+	char *where;
+	char *expected;
+	char *actual;
+};
+
+enum authenticated { AUTHENTICATED_NO, AUTHENTICATED_SELF, AUTHENTICATED_YES };
+enum complete { COMPLETE_UNKNOWN, COMPLETE_NO, COMPLETE_YES };
+
+struct report_source {
+	char *kind, *name;
+	bool read; // a `source` line stands for it
+	bool damaged;
+	uint64_t bytes, packets;
+	uint8_t sha256[DIGEST_LEN];
+};
+
+struct verify_report {
+	struct finding *findings; // the first FINDINGS_KEPT_MAX
+	size_t finding_count;
+	uint64_t finding_total;
+	uint64_t by_verdict[5]; // all findings, kept or not
+
+	enum authenticated authenticated;
+	enum complete complete;
+	bool has_checkpoint;  // the newest checkpoint's signature holds
+	bool signatures_hold; // origin key -> epoch keys -> newest checkpoint, without a break
+	bool has_open;
+	bool closed, recovered;
+
+	// From signed lines; empty or zero when there are none.
+	char *sensor, *authority_kind, *authority_reference, *authority_operator, *mode, *build, *close_reason;
+	uint8_t recording_id[DIGEST_LEN], origin_key[ED25519_KEY_LEN], origin_prev[DIGEST_LEN];
+	uint64_t origin_seq;
+	uint64_t lines, covered_until_ns, opened_ns;
+	uint64_t lanes, epochs, segments, segments_sealed, packets, stored_bytes;
+	uint64_t gaps, incidents;
+	struct counters totals; // newest counters of all lanes, summed; saturating
+	struct report_source *sources;
+	size_t source_count;
+	uint8_t checkpoint_sha256[DIGEST_LEN];
+};
+
+struct verify_options {
+	const uint8_t *origin; // if not NULL, only this key authenticates
+	const char *data_dir;  // trust store and this machine's own key; NULL: none
+	unsigned threads;      // 0: one per core
+	// Called now and then with the bytes read so far; may be NULL.
+	void (*progress)(void *user, uint64_t bytes);
+	void *user;
+};
+
+// Verifies the recording below the directory dirfd (borrowed). 0 and a report, whatever it says; a negative errno
+// only when there is no report (-ENOMEM, -ENOTSUP). Free it with verify_report_free.
+int verify_recording(int dirfd, const struct verify_options *options, struct verify_report **ret_report);
+// The same for a path; *ret_dirfd is for verify_series, -1 when the path cannot be opened (which the report then says).
+int verify_path(
+        const char *path, const struct verify_options *options, int *ret_dirfd, struct verify_report **ret_report);
+void verify_report_free(struct verify_report *r);
+
+enum verdict verify_report_verdict(const struct verify_report *r);
+const char *verdict_word(enum verdict v);
+const char *authenticated_word(enum authenticated a);
+const char *complete_word(enum complete c);
+
+// `--input`: compares a file with the `source` lines and adds a finding unless one of them describes it.
+void verify_input(struct verify_report *r, const char *path);
+
+struct series_member {
+	const char *path;
+	int dirfd;
+	struct verify_report *report;
+};
+
+// Several recordings of one origin key: sorts members by key and origin_seq; adds findings about numbers that are
+// missing or used twice and about previous checkpoints that nobody has.
+void verify_series(struct series_member *members, size_t count);

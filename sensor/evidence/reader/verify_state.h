@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the checks of one verification share. Each file handles its checks; verify.c calls them in order.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "sensor/evidence/checkpoint.h"
+#include "sensor/evidence/merkle.h"
+#include "sensor/evidence/reader/ledger_schema.h"
+#include "sensor/evidence/reader/recording_walk.h"
+#include "sensor/evidence/reader/segment_check.h"
+
+// A segment that is not complete, or a run of complete ones behind such a segment.
+struct waiting_segment {
+	struct waiting_segment *next; // of the lane, ascending numbers
+	uint32_t number;              // of a run: its first
+	bool sealed;
+	struct segment_point *points;
+	size_t point_count, point_cap;
+	bool has_counters; // a progress gave some
+	struct counters first, newest;
+	struct counters begin, end; // sealed: of the first and the last of the run
+};
+
+struct lane {
+	uint64_t begun; // the next segment's number
+	uint64_t source;
+	char *interface;
+	uint32_t linktype, snaplen;
+	struct waiting_segment *head, **tail;
+	uint64_t waiting;
+	bool chained;           // a complete segment stands before head
+	struct counters chain;  // its counters_end
+	struct counters newest; // for totals
+	uint64_t sealed;        // segments that are complete
+	uint32_t last_number;   // the greatest of them
+	struct counters last_end;
+};
+
+// Told by the ledger pass about every segment, for readers that want the list and not the check.
+struct segment_listener {
+	int (*begun)(void *user, const struct ledger_begin *begin);
+	int (*sealed)(void *user, const struct ledger_segment *segment);
+	int (*progressed)(void *user, const struct ledger_progress_entry *entry);
+	void *user;
+};
+
+struct verify {
+	int dirfd;
+	const struct verify_options *options;
+	struct verify_report *report;
+	struct recording_walk *walk;
+	const struct segment_listener *listener; // not NULL: segments are listed, not read
+
+	bool has_checkpoint; // the file parses
+	struct checkpoint checkpoint;
+	uint64_t size; // lines to read: what the checkpoint covers
+
+	struct merkle tree;
+	uint64_t lines;                    // passed so far
+	uint8_t line_hash[DIGEST_LEN];     // of the last one
+	uint8_t ledger_sha256[DIGEST_LEN]; // of the whole file, when recovery.json must know
+	uint64_t ledger_bytes;
+
+	// line_check.c
+	char *boot_id;
+	bool has_clock, has_boot_time;
+	uint64_t clock_offset, clock_tolerance, last_boot;
+	bool unsigned_lines;
+	uint64_t unsigned_keys;
+
+	// key_check.c
+	uint64_t epoch; // last one named
+	uint64_t epoch_line;
+	uint8_t epoch_key[ED25519_KEY_LEN], epoch_key_before[ED25519_KEY_LEN];
+	bool chain_broken; // from the origin key to the newest checkpoint
+
+	// lane_check.c
+	struct lane *lanes[LANES_MAX];
+	uint64_t lane_count;
+	uint64_t points_waiting, segments_waiting;
+	uint64_t loss[LANES_MAX][DROP_CAUSES];
+	bool loss_overflow;
+	struct segment_checker checker;
+	uint64_t sealed_packets;
+
+	// source_check.c
+	uint8_t salts[SALTS_KEY_LEN];
+	bool salts_read, salts_known;
+	bool ingest_only;
+	bool *source_has_extra;
+
+	// for `complete`
+	bool incomplete;
+};
+
+const char *line_where(struct note *n, uint64_t line);
+#define LINE_WHERE(v) line_where(&(struct note){{0}}, (v)->lines)
+
+// line_check.c: checks 3 and 12, everything that every line has. line is with its LF.
+void line_check(struct verify *v, const char *line, size_t len);
+void line_check_unsigned(struct verify *v, const char *line, size_t len);
+
+// key_check.c: checks 2, 4, 5, 6, 7 (keys)
+void checkpoint_read(struct verify *v);
+void key_line(struct verify *v, const struct ledger_key *key);
+void key_finish(struct verify *v);
+
+// lane_check.c: checks 8, 9, 10
+void lane_begin(struct verify *v, const struct ledger_begin *begin);
+void lane_progress(struct verify *v, const struct ledger_progress *progress);
+void lane_segment(struct verify *v, const struct ledger_segment *segment);
+void lane_loss(struct verify *v, const struct ledger_loss *loss);
+void lanes_free(struct verify *v);
+// Compares counters where two complete segments meet.
+void lane_chain(struct verify *v, struct lane *lane, const char *where);
+void lane_task(struct verify *v, uint64_t lane_number, const struct waiting_segment *s, struct segment_task *ret_task);
+// lane_finish.c
+void lanes_finish(struct verify *v);
+
+// counters_check.c
+bool counters_lawful(const struct counters *c);
+bool counters_equal(const struct counters *a, const struct counters *b);
+bool counters_zero(const struct counters *c);
+// The name of a counter that is less in b than in a, or NULL.
+const char *counters_decrease(const struct counters *a, const struct counters *b);
+void counters_add(struct counters *sum, const struct counters *c);
+
+// source_check.c: open, salts, checks 7 (salts), 11
+void source_open(struct verify *v, const struct ledger_open *open);
+void source_line(struct verify *v, const struct ledger_source *source);
+void source_finish(struct verify *v);
+
+// recovery_check.c: check 14. Begin before lanes_finish, which then calls recovery_segment for every unsealed segment.
+struct recovery_check;
+int recovery_begin(struct verify *v, struct recovery_check **ret_check);
+void recovery_segment_check(struct verify *v, struct recovery_check *check, uint64_t lane, uint64_t number,
+        const struct segment_point *newest, const struct segment_found *found);
+void recovery_finish(struct verify *v, struct recovery_check *check);

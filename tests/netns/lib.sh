@@ -119,11 +119,12 @@ await_frames() {
     done
 }
 
-# build_tool NAME SOURCE... : compiles a tool of this directory into $T.
+# build_tool NAME SOURCE... : compiles a tool of this directory into $T, with $CFLAGS such as -fsanitize=address.
 build_tool() {
     local name=$1
     shift
-    "${CC:-cc}" -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -Wno-unused-parameter -I"$TOP/include" -I"$TOP" \
+    # shellcheck disable=SC2086 # CFLAGS is a list
+    "${CC:-cc}" ${CFLAGS:-} -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -Wno-unused-parameter -I"$TOP/include" -I"$TOP" \
         -o "$T/$name" "$@" -lcrypto -lpthread
 }
 

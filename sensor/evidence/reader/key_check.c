@@ -158,14 +158,15 @@ static void newest_checkpoint_check(struct verify *v)
 
 static void no_others_check(struct verify *v)
 {
-	// Unsigned lines may name further keys, and the last signed one may have its final checkpoint already.
+	// Unsigned lines may name further keys; the copy of a key may lie there before its line does.
 	uint64_t spare = v->report->closed ? 0 : v->unsigned_keys;
+	uint64_t spare_keys = v->report->closed ? 0 : v->unsigned_keys + 1;
 	uint64_t ended = v->epoch > 0 ? v->epoch - 1 : 0;
 
-	if (v->walk->keys_last > v->epoch + spare)
+	if (v->walk->keys_last > v->epoch + spare_keys)
 		report_add(v->report, VERDICT_INVALID, "unexpected-file",
 		        NOTE("keys/%" PRIu64 ".pub", v->walk->keys_last),
-		        NOTE("keys of epochs up to %" PRIu64, v->epoch + spare), "a key that the ledger does not name");
+		        NOTE("keys of epochs up to %" PRIu64, v->epoch + spare_keys), "a key that the ledger does not name");
 	if (v->walk->checkpoints_last > ended + spare)
 		report_add(v->report, VERDICT_INVALID, "unexpected-file",
 		        NOTE("checkpoints/%" PRIu64, v->walk->checkpoints_last),

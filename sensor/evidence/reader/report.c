@@ -41,6 +41,32 @@ void verify_report_free(struct verify_report *r)
 	free(r);
 }
 
+// Length of a UTF-8 sequence that may stand on a terminal as it is: 0 for what is malformed, and for controls, marks
+// that change the direction of writing, and invisible characters.
+static size_t printable_sequence(const unsigned char *at, size_t len)
+{
+	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+	size_t need = at[0] < 0x80 ? 1 : at[0] < 0xc2 ? 0 : at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3 : at[0] < 0xf5 ? 4 : 0;
+	uint32_t code;
+
+	if (need == 1)
+		return at[0] >= 0x20 && at[0] <= 0x7e;
+	if (need == 0 || need > len)
+		return 0;
+	code = at[0] & (0x7fu >> need);
+	for (size_t i = 1; i < need; i++) {
+		if ((at[i] & 0xc0) != 0x80)
+			return 0;
+		code = code << 6 | (at[i] & 0x3f);
+	}
+	if (code < least[need] || code < 0xa1 || code == 0xad || code == 0xfeff || code > 0xdffff)
+		return 0;
+	if ((code >= 0x200b && code <= 0x200f) || (code >= 0x2028 && code <= 0x202e) || (code >= 0x2060 && code <= 0x206f) ||
+			(code >= 0xd800 && code <= 0xf8ff) || (code >= 0xfff0 && code <= 0xfffb))
+		return 0;
+	return need;
+}
+
 char *text_safe(const char *text)
 {
 	static const char digits[] = "0123456789abcdef";
@@ -49,17 +75,21 @@ char *text_safe(const char *text)
 
 	if (!copy)
 		return NULL;
-	for (size_t i = 0; i < len; i++) {
-		unsigned char c = (unsigned char)text[i];
+	for (size_t i = 0; i < len;) {
+		size_t n = printable_sequence((const unsigned char *)text + i, len - i);
 
 		if (out >= TEXT_SAFE_MAX - 4) {
 			memcpy(copy + out, "...", 3);
 			out += 3;
 			break;
 		}
-		if (c >= 0x20 && c <= 0x7e) {
-			copy[out++] = (char)c;
+		if (n > 0) {
+			memcpy(copy + out, text + i, n);
+			out += n;
+			i += n;
 		} else {
+			unsigned char c = (unsigned char)text[i++];
+
 			copy[out++] = '\\';
 			copy[out++] = 'x';
 			copy[out++] = digits[c >> 4];

@@ -22,5 +22,6 @@ const char *note_hex(struct note *n, const uint8_t *bytes, size_t len);
 const char *note_time(struct note *n, uint64_t ns);
 #define NOTE_TIME(ns) note_time(&(struct note){{0}}, ns)
 
-// A copy in which everything outside 0x20-0x7E reads \xNN, cut at 400 characters. NULL: no memory.
+// A copy that is safe on a terminal and in JSON: controls, invisible characters and what is not UTF-8 read \xNN; cut at
+// 400 bytes. NULL: no memory.
 char *text_safe(const char *text);

@@ -15,7 +15,7 @@ enum verdict { VERDICT_VALID = 0, VERDICT_INVALID = 1, VERDICT_UNREADABLE = 3, V
 
 #define FINDINGS_KEPT_MAX 1000
 
-// All text is printable ASCII: what came from outside is escaped when it is added.
+// All text is printable UTF-8: controls and the like that came from outside are escaped when it is added.
 struct finding {
 	enum verdict verdict;
 	char code[40]; // kebab-case, stable

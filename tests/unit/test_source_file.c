@@ -122,8 +122,6 @@ static void sections_of_both_byte_orders_and_their_interfaces_are_read(void **st
 	epb(&b, 0, 1700000000123456789, "two", 2, NULL);
 	b.big_endian = true;
 	shb(&b);
-	epb(&b, 0, 0, "", 0, NULL); // no interface in this section yet: see below
-	b.len -= 32;
 	idb(&b, 276, 0, "any", 3, 0);
 	epb(&b, 0, 5, "three", 1, NULL);
 	idb(&b, 0, 0, "late", -1, 0);
@@ -143,6 +141,23 @@ static void sections_of_both_byte_orders_and_their_interfaces_are_read(void **st
 	assert_int_equal(r.lanes[2].linktype, 276);
 	assert_string_equal(r.lanes[2].interface, "any");
 	assert_string_equal(r.lanes[3].interface, "late");
+	result_free(&r);
+	free(b.at);
+}
+
+static void interfaces_do_not_outlive_their_section(void **state)
+{
+	struct bytes b = {0};
+	struct result r;
+
+	shb(&b);
+	idb(&b, 1, 0, NULL, -1, 0);
+	epb(&b, 0, 1, "x", 0, NULL);
+	shb(&b);
+	epb(&b, 0, 1, "y", 0, NULL);
+	r = read_bytes(b.at, b.len);
+	assert_int_equal(r.count, 1);
+	expect_damage(&r, 28 + 20 + 36 + 28, "interface 0 is not described");
 	result_free(&r);
 	free(b.at);
 }
@@ -345,6 +360,7 @@ int main(void)
 	        cmocka_unit_test(fcs_bits_are_masked_and_named),
 	        cmocka_unit_test(a_fraction_beyond_a_second_is_added),
 	        cmocka_unit_test(sections_of_both_byte_orders_and_their_interfaces_are_read),
+	        cmocka_unit_test(interfaces_do_not_outlive_their_section),
 	        cmocka_unit_test(times_become_nanoseconds),
 	        cmocka_unit_test(simple_and_obsolete_packet_blocks_are_read),
 	        cmocka_unit_test(what_is_no_packet_goes_to_the_extra_file),

@@ -2,6 +2,8 @@
 // Damaged, compressed, refused, long and slow inputs of the file source, built here; expected values are by hand.
 // One process; inputs are memfds and pipes.
 // Must not take an expected value from what the source printed.
+#include <pthread.h>
+
 #include "tests/unit/source_file_input.h"
 
 // --- truncation and lies
@@ -130,6 +132,29 @@ static void lying_lengths_are_damage(void **state)
 	}
 }
 
+static void what_follows_a_damage_is_hashed(void **state)
+{
+	struct sample s = pcap_sample();
+	struct bytes b = {0}, packed;
+	struct result r;
+
+	put(&b, s.bytes.at, s.ends[1]);
+	pcap_record(&b, 1, 2, UINT32_MAX, 5, "lie");
+	for (unsigned i = 0; i < 1000000; ++i) // more than a window, and it does not compress well
+		put32(&b, i * 2654435761u);
+	r = read_bytes(b.at, b.len); // compares size and hash
+	assert_int_equal(r.count, 1);
+	expect_damage(&r, s.ends[1], "more than 262144");
+	result_free(&r);
+	packed = gzipped(b.at, b.len);
+	r = read_bytes(packed.at, packed.len);
+	expect_damage(&r, s.ends[1], "more than 262144");
+	result_free(&r);
+	free(packed.at);
+	free(b.at);
+	free(s.bytes.at);
+}
+
 // --- coding
 
 static void several_members_and_frames_are_one_stream(void **state)
@@ -175,6 +200,31 @@ static void several_members_and_frames_are_one_stream(void **state)
 		free(all.at);
 	}
 	free(s.bytes.at);
+}
+
+// The decoder may hold bytes back for want of room when its input is used up: they are packets all the same.
+static void what_a_decoder_holds_back_is_read(void **state)
+{
+	char *data = malloc(200001);
+
+	memset(data, 'a', 200000);
+	data[200000] = 0;
+	for (unsigned more = 1; more < 600; more += 7) { // around the end of the first chunk of output
+		struct bytes b = {0}, packed;
+		struct result r;
+
+		pcap_header(&b, 0xa1b2c3d4, 4, 0, 1);
+		pcap_record(&b, 1, 0, 200000, 200000, data);
+		pcap_record(&b, 1, 0, 62088 + more, 1, data + 200000 - 62088 - more);
+		packed = gzipped(b.at, b.len);
+		r = read_bytes(packed.at, packed.len - 8);
+		assert_int_equal(r.count, 2);
+		expect_damage(&r, b.len, "gzip: cut short");
+		result_free(&r);
+		free(packed.at);
+		free(b.at);
+	}
+	free(data);
 }
 
 static void a_compressed_stranger_is_damage_at_its_start(void **state)
@@ -302,6 +352,48 @@ static void an_interrupt_ends_a_wait_and_the_end_says_so(void **state)
 	free(s.bytes.at);
 }
 
+struct waiter {
+	struct source *source;
+	pid_t tid;
+};
+
+// Interrupts when the thread tid sleeps.
+static void *interrupt_sleeper(void *arg)
+{
+	struct waiter *w = arg;
+	char path[64], stat[256];
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)w->tid);
+	for (bool asleep = false; !asleep;) {
+		FILE *f = fopen(path, "r");
+		asleep = f && fgets(stat, sizeof(stat), f) && strstr(stat, ") S ");
+		if (f)
+			fclose(f);
+	}
+	w->source->ops->interrupt(w->source);
+	return NULL;
+}
+
+static void an_interrupt_wakes_a_wait_without_end(void **state)
+{
+	struct sample s = pcap_sample();
+	struct bytes first = {.at = s.bytes.at, .len = s.ends[0]};
+	struct packet batch[8];
+	pthread_t thread;
+	int writer;
+	struct waiter w = {.source = open_pipe(&writer, &first), .tid = gettid()};
+
+	alarm(20); // a wait that nothing ends fails the test
+	assert_int_equal(pthread_create(&thread, NULL, interrupt_sleeper, &w), 0);
+	assert_int_equal(w.source->ops->recv(w.source, batch, 8, -1), -ENODATA);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	alarm(0);
+	assert_true(w.source->end.damaged);
+	w.source->ops->close(w.source);
+	close(writer);
+	free(s.bytes.at);
+}
+
 static void a_full_extra_file_breaks_the_source(void **state)
 {
 	struct sample s = pcapng_sample();
@@ -328,12 +420,15 @@ int main(void)
 	        cmocka_unit_test(every_truncation_of_a_compressed_input_is_a_damage),
 	        cmocka_unit_test(every_bit_may_be_wrong),
 	        cmocka_unit_test(lying_lengths_are_damage),
+	        cmocka_unit_test(what_follows_a_damage_is_hashed),
 	        cmocka_unit_test(several_members_and_frames_are_one_stream),
+	        cmocka_unit_test(what_a_decoder_holds_back_is_read),
 	        cmocka_unit_test(a_compressed_stranger_is_damage_at_its_start),
 	        cmocka_unit_test(strangers_are_refused),
 	        cmocka_unit_test(long_inputs_pass_through_the_window),
 	        cmocka_unit_test(a_pipe_hands_out_what_came_and_times_out),
 	        cmocka_unit_test(an_interrupt_ends_a_wait_and_the_end_says_so),
+	        cmocka_unit_test(an_interrupt_wakes_a_wait_without_end),
 	        cmocka_unit_test(a_full_extra_file_breaks_the_source),
 	};
 

@@ -166,7 +166,8 @@ static void no_others_check(struct verify *v)
 	if (v->walk->keys_last > v->epoch + spare_keys)
 		report_add(v->report, VERDICT_INVALID, "unexpected-file",
 		        NOTE("keys/%" PRIu64 ".pub", v->walk->keys_last),
-		        NOTE("keys of epochs up to %" PRIu64, v->epoch + spare_keys), "a key that the ledger does not name");
+		        NOTE("keys of epochs up to %" PRIu64, v->epoch + spare_keys),
+		        "a key that the ledger does not name");
 	if (v->walk->checkpoints_last > ended + spare)
 		report_add(v->report, VERDICT_INVALID, "unexpected-file",
 		        NOTE("checkpoints/%" PRIu64, v->walk->checkpoints_last),

@@ -61,8 +61,9 @@ static size_t printable_sequence(const unsigned char *at, size_t len)
 	}
 	if (code < least[need] || code < 0xa1 || code == 0xad || code == 0xfeff || code > 0xdffff)
 		return 0;
-	if ((code >= 0x200b && code <= 0x200f) || (code >= 0x2028 && code <= 0x202e) || (code >= 0x2060 && code <= 0x206f) ||
-			(code >= 0xd800 && code <= 0xf8ff) || (code >= 0xfff0 && code <= 0xfffb))
+	if ((code >= 0x200b && code <= 0x200f) || (code >= 0x2028 && code <= 0x202e) ||
+	        (code >= 0x2060 && code <= 0x206f) || (code >= 0xd800 && code <= 0xf8ff) ||
+	        (code >= 0xfff0 && code <= 0xfffb))
 		return 0;
 	return need;
 }

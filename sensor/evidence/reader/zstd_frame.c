@@ -98,8 +98,6 @@ int zstd_frame_parse(const uint8_t *data, size_t len, struct zstd_frame *ret_fra
 		return r;
 	do {
 		at = len - cursor_left(&c);
-		if (at + 3 > FRAME_STORED_MAX)
-			return bad(need, "the frame is longer than any frame of 1 MiB needs to be");
 		if (cursor_left(&c) < 3)
 			return more(need, at + 3);
 		header = cursor_u8(&c);
@@ -124,14 +122,14 @@ int zstd_frame_parse(const uint8_t *data, size_t len, struct zstd_frame *ret_fra
 		}
 		if (known > content)
 			return bad(need, "the blocks hold more than the content size");
+		if (at + 3 + stored + 4 > FRAME_STORED_MAX)
+			return bad(need, "the frame is longer than any frame of 1 MiB needs to be");
 		if (!cursor_bytes(&c, stored))
 			return more(need, at + 3 + stored);
 	} while (!(header & 1));
 	at = len - cursor_left(&c);
 	if (!cursor_bytes(&c, 4))
 		return more(need, at + 4);
-	if (at + 4 > FRAME_STORED_MAX)
-		return bad(need, "the frame is longer than any frame of 1 MiB needs to be");
 	*ret_frame = (struct zstd_frame){.stored = at + 4, .content = (uint32_t)content};
 	return 0;
 }

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sensor/evidence/reader/lane_reader.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "sensor/evidence/digest.h"
+#include "sensor/evidence/reader/limits.h"
+#include "sensor/evidence/reader/recording_dir.h"
+
+#define FETCH_BYTES (64u << 10)
+
+int lane_reader_init(struct lane_reader *r, struct lane_tools *tools, const struct listed_lane *lane)
+{
+	*r = (struct lane_reader){.tools = tools, .lane = lane, .fd = -1};
+	r->digest = digest_new();
+	return r->digest ? 0 : -ENOMEM;
+}
+
+void lane_reader_release(struct lane_reader *r)
+{
+	if (r->fd >= 0)
+		close(r->fd);
+	digest_free(r->digest);
+	free(r->content);
+	r->fd = -1;
+	r->digest = NULL;
+	r->content = NULL;
+}
+
+static const char *where(const struct lane_reader *r, struct note *n)
+{
+	char path[SEGMENT_PATH_MAX];
+
+	segment_path(r->frame_segment.commit.lane, r->next_segment - 1, path);
+	return note(n, "%s", path);
+}
+#define WHERE(r) where(r, &(struct note){{0}})
+
+static void fail(struct lane_reader *r, const char *code, const char *expected, const char *actual)
+{
+	report_add(r->tools->report, VERDICT_INVALID, code, WHERE(r), expected, actual);
+}
+
+static void segment_leave(struct lane_reader *r)
+{
+	if (r->fd >= 0)
+		close(r->fd);
+	r->fd = -1;
+	r->segment = NULL;
+}
+
+// What the ledger says about a complete segment, or about the signed part of another.
+static void root_check(struct lane_reader *r)
+{
+	uint8_t root[DIGEST_LEN];
+
+	merkle_root(&r->roots, root);
+	if (r->packets != r->segment->packets)
+		fail(r, "segment-packets", NOTE("%" PRIu64 " packets", r->segment->packets),
+		        NOTE("%" PRIu64, r->packets));
+	else if (r->tools->list->salts_known && memcmp(root, r->segment->root, DIGEST_LEN) != 0)
+		fail(r, "segment-root", NOTE_HEX(r->segment->root), NOTE_HEX(root));
+	r->signed_part_held = true;
+}
+
+static void segment_end(struct lane_reader *r)
+{
+	const struct listed_segment *s = r->segment;
+	uint8_t hash[DIGEST_LEN];
+
+	if (s->sealed) {
+		digest_peek(r->digest, hash);
+		if (r->offset != s->bytes || memcmp(hash, s->sha256, DIGEST_LEN) != 0)
+			fail(r, "segment-sha256", NOTE("%" PRIu64 " bytes, %s", s->bytes, NOTE_HEX(s->sha256)),
+			        NOTE("%" PRIu64 " bytes, %s", r->offset, NOTE_HEX(hash)));
+		if (!r->tail_seen)
+			fail(r, "segment-tail", "a last frame with an Interface Statistics Block", "none");
+		if (r->frames != s->frames)
+			fail(r, "segment-frames", NOTE("%" PRIu64 " frames", s->frames), NOTE("%" PRIu64, r->frames));
+	} else if (!r->signed_part_held) {
+		fail(r, "progress-not-reached", NOTE("%" PRIu64 " signed frames", s->frames),
+		        NOTE("%" PRIu64 " whole frames", r->frames));
+	}
+	segment_leave(r);
+}
+
+// A frame is not as it should be: the signed part must hold, what lies behind it simply ends here.
+static void frame_bad(struct lane_reader *r, const char *reason)
+{
+	if (r->segment->sealed || r->frames < r->segment->frames)
+		report_add(r->tools->report, VERDICT_INVALID, "frame-malformed",
+		        NOTE("%s frame %" PRIu64, WHERE(r), r->frames), "a frame as section 3 prescribes", reason);
+	segment_leave(r);
+}
+
+static int file_open(struct lane_reader *r)
+{
+	char path[SEGMENT_PATH_MAX];
+	uint64_t size;
+
+	segment_path(r->frame_segment.commit.lane, r->next_segment - 1, path);
+	return recording_open_file(r->tools->dirfd, path, &r->fd, &size);
+}
+
+static int segment_enter(struct lane_reader *r)
+{
+	struct commit_segment *commit = &r->frame_segment.commit;
+	const struct segment_list *list = r->tools->list;
+	int error;
+
+	r->segment = &r->lane->segments[r->next_segment++];
+	r->frame_segment.interface =
+	        (struct segment_interface){r->lane->interface, r->lane->linktype, r->lane->snaplen};
+	commit->lane = r->lane->number;
+	commit->linktype = r->lane->linktype;
+	segment_id(list->recording_id, commit->lane, (uint32_t)(r->next_segment - 1), commit->id);
+	if (segment_salt_key(list->salts, commit->id, commit->salt_key) < 0)
+		return -ENOTSUP;
+	r->offset = r->frames = r->packets = 0;
+	r->tail_seen = false;
+	merkle_init(&r->roots);
+	digest_reset(r->digest);
+	r->signed_part_held = r->segment->frames == 0 && !r->segment->sealed;
+	error = file_open(r);
+	if (error < 0) {
+		// Begun and nothing written yet is no fault.
+		if (error != -ENOENT || r->segment->sealed || r->segment->frames > 0)
+			report_errno(r->tools->report, WHERE(r), error);
+		r->segment = NULL;
+	}
+	return 0;
+}
+
+// Reads the next frame's bytes into tools->stored. 1, 0 at a clean end, -EBADMSG with reason, or an errno of pread.
+static int frame_fetch(struct lane_reader *r, struct zstd_frame *ret_frame, const char **ret_reason)
+{
+	struct zstd_need need = {0};
+	size_t have = 0, want = FETCH_BYTES;
+	bool eof = false;
+	int state;
+
+	if (r->fd < 0) {
+		state = file_open(r);
+		if (state < 0)
+			return state;
+	}
+	while ((state = zstd_frame_parse(r->tools->stored, have, ret_frame, &need)) == -ENODATA && !eof) {
+		if (need.bytes > want)
+			want = need.bytes;
+		while (have < want && !eof) {
+			ssize_t n = pread(r->fd, r->tools->stored + have, want - have, (off_t)(r->offset + have));
+
+			if (n < 0 && errno != EINTR)
+				return -errno;
+			eof = n == 0;
+			have += n > 0 ? (size_t)n : 0;
+		}
+		want = 2 * want < FRAME_STORED_MAX ? 2 * want : FRAME_STORED_MAX;
+	}
+	if (!r->tools->keep_open) {
+		close(r->fd);
+		r->fd = -1;
+	}
+	if (state == -ENODATA) {
+		*ret_reason = "the file ends inside this frame";
+		return have == 0 ? 0 : -EBADMSG;
+	}
+	*ret_reason = need.reason;
+	return state < 0 ? state : 1;
+}
+
+// Fetches, checks and opens the next frame of the segment under way, or leaves the segment.
+static int frame_next(struct lane_reader *r)
+{
+	struct lane_tools *t = r->tools;
+	struct frame_result result;
+	struct zstd_frame frame;
+	const char *reason = NULL;
+	int state = frame_fetch(r, &frame, &reason);
+
+	if (state == -EBADMSG) {
+		frame_bad(r, reason);
+		return 0;
+	}
+	if (state <= 0) {
+		if (state < 0)
+			report_errno(t->report, WHERE(r), state);
+		if (state < 0)
+			segment_leave(r);
+		else
+			segment_end(r);
+		return 0;
+	}
+	if (!r->content) {
+		r->content = malloc(FRAME_RAW_MAX);
+		if (!r->content)
+			return -ENOMEM;
+	}
+	if (frame_open(t->dctx, &r->frame_segment, r->frames, t->stored, &frame, r->content, &result) < 0 ||
+	        r->tail_seen) {
+		frame_bad(
+		        r, r->tail_seen ? "a frame after the one with the Interface Statistics Block" : result.reason);
+		return 0;
+	}
+	if (frame_commit(t->commit, &r->frame_segment, r->packets, r->content, frame.content, &result) < 0) {
+		report_errno(t->report, WHERE(r), result.status);
+		segment_leave(r);
+		return 0;
+	}
+	digest_update(r->digest, t->stored, frame.stored);
+	merkle_append(&r->roots, result.root, DIGEST_LEN);
+	r->tail_seen = result.kind == FRAME_TAIL;
+	r->beyond_signed = r->beyond_signed || (r->frames >= r->segment->frames && result.packets > 0);
+	r->offset += frame.stored;
+	r->frames++;
+	r->packets += result.packets;
+	if (r->frames == r->segment->frames)
+		root_check(r);
+	r->at = cursor_make(r->content, result.kind == FRAME_PACKETS ? frame.content : 0);
+	return 0;
+}
+
+int lane_reader_next(struct lane_reader *r)
+{
+	const char *reason;
+	int error = 0;
+
+	r->has_head = false;
+	for (;;) {
+		// frame_open has walked all blocks of this frame already.
+		if (r->content && segment_packet_next(&r->at, &r->head, &reason) > 0) {
+			r->has_head = true;
+			return 0;
+		}
+		if (r->segment)
+			error = frame_next(r);
+		else if (r->next_segment < r->lane->count)
+			error = segment_enter(r);
+		else
+			break;
+		if (error < 0)
+			return error;
+	}
+	free(r->content);
+	r->content = NULL;
+	return 0;
+}

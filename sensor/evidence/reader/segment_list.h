@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// The lanes and segments of a recording as its signed ledger lists them, for readers of packets.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sensor/evidence/reader/verify.h"
+
+struct listed_segment {
+	uint64_t bytes;  // sealed: of the file; else of the newest progress
+	uint64_t frames; // the same
+	uint64_t packets;
+	uint8_t sha256[DIGEST_LEN]; // sealed
+	uint8_t root[DIGEST_LEN];
+	bool sealed;
+};
+
+struct listed_lane {
+	uint32_t number;
+	char interface[256];
+	uint32_t linktype, snaplen;
+	struct listed_segment *segments;
+	size_t count, cap;
+};
+
+struct segment_list {
+	struct listed_lane *lanes[LANES_MAX];
+	size_t lane_count;
+	size_t segment_count;
+	uint8_t recording_id[DIGEST_LEN];
+	uint8_t salts[SALTS_KEY_LEN];
+	bool salts_known;
+};
+
+// Passes over the ledger, checks all of it but the segments, and lists them. *ret_report says what does not hold.
+int segment_list_read(int dirfd, struct segment_list **ret_list, struct verify_report **ret_report);
+void segment_list_free(struct segment_list *list);

@@ -23,9 +23,9 @@ as_owner() {
     fi
 }
 
-# build DIR MESON-OPTIONS...: sets up once, then builds what changed. Quiet unless it fails; the log is DIR.log.
+# build DIR MESON-OPTIONS...: sets up once, then builds what changed. Quiet unless it fails; the log is DIR/build.log.
 build() {
-    local dir=$1 log=$1.log
+    local dir=$1 log=$1/build.log
     shift
     if ! command -v meson >/dev/null || ! command -v ninja >/dev/null; then
         die "meson and ninja are missing: sudo scripts/install-packages build"

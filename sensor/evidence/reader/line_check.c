@@ -41,7 +41,8 @@ static void check_clock(struct verify *v, const struct ledger_line *line)
 		if (v->boot_id && strcmp(v->boot_id, line->clock.boot_id) != 0)
 			add(v, "boot-id", NOTE("the boot id of `open`, %s", v->boot_id), line->clock.boot_id);
 	}
-	if (!v->has_clock)
+	// A `gap` may stand between a sleep, or a step of the clock, and the `clock` that tells the new relation.
+	if (!v->has_clock || line->type == LINE_GAP)
 		return;
 	off = (__int128)line->t_real - (__int128)line->t_boot - (__int128)v->clock_offset;
 	if (off > (__int128)v->clock_tolerance || -off > (__int128)v->clock_tolerance)

@@ -49,8 +49,9 @@ static int header_parse(struct cursor *c, uint64_t *ret_content, uint32_t *ret_b
 	descriptor = cursor_u8(c);
 	size_flag = descriptor >> 6;
 	single = (descriptor & 0x20) != 0;
-	if (descriptor & 0x18)
-		return bad(need, "a reserved or unused bit of the frame header is set");
+	// Bit 4 is unused: RFC 8878 tells decoders not to look at it.
+	if (descriptor & 0x08)
+		return bad(need, "the reserved bit of the frame header is set");
 	if (!(descriptor & 0x04))
 		return bad(need, "the frame has no content checksum");
 	if (descriptor & 0x03)

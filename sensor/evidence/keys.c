@@ -20,7 +20,7 @@ struct secret_key {
 	uint8_t public_key[ED25519_KEY_LEN];
 };
 
-static void secure_heap(void)
+void secret_keys_init(void)
 {
 	if (!CRYPTO_secure_malloc_initialized())
 		CRYPTO_secure_malloc_init(65536, 32);
@@ -45,7 +45,7 @@ int secret_key_generate(struct secret_key **ret_key)
 {
 	EVP_PKEY *pkey;
 
-	secure_heap();
+	secret_keys_init();
 	pkey = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
 	return pkey ? wrap(pkey, ret_key) : -EIO;
 }
@@ -84,7 +84,7 @@ int secret_key_read_fd(int fd, const char *name, struct secret_key **ret_key, st
 	ssize_t len;
 	BIO *bio;
 
-	secure_heap();
+	secret_keys_init();
 	len = read_small(fd, text);
 	if (len < 0)
 		return error_set(e, (int)len, "cannot read the key %s: %s", name, strerror((int)-len));

@@ -11,6 +11,8 @@
 
 struct secret_key; // mlocked, excluded from core dumps, wiped by secret_key_free
 
+// Makes the locked memory that private keys live in. Before a sandbox closes; otherwise the first key does it.
+void secret_keys_init(void);
 int secret_key_generate(struct secret_key **ret_key);
 // Reads an unencrypted PKCS#8 PEM private key of type Ed25519. -EKEYREJECTED when it is something else.
 int secret_key_read_fd(int fd, const char *name, struct secret_key **ret_key, struct error *e);

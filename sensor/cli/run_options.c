@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sensor/cli/run_options.h"
+
+#include <errno.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "sealtap/evidence.h"
+#include "sensor/cli/cli.h"
+#include "sensor/cli/quantity.h"
+
+// Users of the roles where the system has none of their own: in the range that systemd keeps for services' transient
+// users (61184 to 65519), which nobody logs in with.
+#define RECORDER_UID 61801u
+#define KEEPER_UID 61802u
+
+void run_options_init(struct run_options *o, const char *verb)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+	*o = (struct run_options){
+		.verb = verb,
+		.level = -5,
+		.flush_ms = 1000,
+		.segment_mib = 512,
+		.segment_ns = 300 * 1000000000ULL,
+		.sealers = cores > 1 ? (uint64_t)(strcmp(verb, "capture") == 0 ? cores - 1 : cores) : 1,
+	};
+	if (o->sealers > 64)
+		o->sealers = 64;
+}
+
+static int number(const char *name, const char *value, uint64_t least, uint64_t most, uint64_t *ret, struct error *e)
+{
+	if (quantity_count(value, ret) < 0 || *ret < least || *ret > most)
+		return error_set(e, -EINVAL, "%s: \"%s\" is not a number from %llu to %llu", name, value, (unsigned long long)least,
+				(unsigned long long)most);
+	return 0;
+}
+
+static int level(const char *value, int *ret, struct error *e)
+{
+	char *end;
+	long n = strtol(value, &end, 10);
+
+	if (*value == '\0' || *end != '\0' || n < -50 || n > 19 || n == 0)
+		return error_set(e, -EINVAL, "level: \"%s\" is not a zstd level from -50 (fastest) to 19, without 0", value);
+	*ret = (int)n;
+	return 0;
+}
+
+static int text(const char *name, const char *value, size_t max, const char **ret, struct error *e)
+{
+	if (strlen(value) >= max)
+		return error_set(e, -EINVAL, "%s: longer than %zu characters", name, max - 1);
+	*ret = value;
+	return 0;
+}
+
+int run_options_set(struct run_options *o, const char *name, const char *value, struct error *e)
+{
+	static const struct job *const sizes = NULL; // for sizeof only
+
+	if (strcmp(name, "output") == 0)
+		return text(name, value, sizeof(sizes->recording), &o->output, e);
+	if (strcmp(name, "interface") == 0 && strcmp(o->verb, "capture") == 0)
+		return text(name, value, 65536, &o->interfaces, e);
+	if (strcmp(name, "driver") == 0 && strcmp(o->verb, "capture") == 0)
+		return strcmp(value, "afpacket") == 0
+				? 0
+				: error_set(e, -EINVAL, "driver: \"%s\" is not in this version; afpacket is", value);
+	if (strcmp(name, "key") == 0)
+		return text(name, value, 4096, &o->key, e);
+	if (strcmp(name, "sensor") == 0)
+		return text(name, value, sizeof(sizes->sensor), &o->sensor, e);
+	if (strcmp(name, strcmp(o->verb, "capture") == 0 ? "own-network" : "reference") == 0) {
+		if (value[strspn(value, " \t")] == '\0')
+			return error_set(e, -EINVAL, "%s: it is empty", name);
+		return text(name, value, sizeof(sizes->reference), &o->reference, e);
+	}
+	if (strcmp(name, "operator") == 0)
+		return text(name, value, sizeof(sizes->operator_name), &o->operator_name, e);
+	if (strcmp(name, "filter") == 0)
+		return text(name, value, sizeof(sizes->filter), &o->filter, e);
+	if (strcmp(name, "level") == 0)
+		return level(value, &o->level, e);
+	if (strcmp(name, "duration") == 0)
+		return quantity_time(value, &o->duration_ns) < 0 || o->duration_ns == 0
+				? error_set(e, -EINVAL, "duration: \"%s\" is not a time such as 10s, 5m, 2h", value)
+				: 0;
+	if (strcmp(name, "segment-time") == 0)
+		return quantity_time(value, &o->segment_ns) < 0 || o->segment_ns < 1000000000
+				? error_set(e, -EINVAL, "segment-time: \"%s\" is not a time of at least 1s", value)
+				: 0;
+	if (strcmp(name, "packets") == 0)
+		return number(name, value, 1, UINT64_MAX / 2, &o->packets, e);
+	if (strcmp(name, "snaplen") == 0)
+		return number(name, value, 16, CAPLEN_MAX, &o->snaplen, e);
+	if (strcmp(name, "pool") == 0)
+		return number(name, value, 4, 65536, &o->pool_mib, e);
+	if (strcmp(name, "sealers") == 0)
+		return number(name, value, 1, 256, &o->sealers, e);
+	if (strcmp(name, "flush-ms") == 0)
+		return number(name, value, 10, 10000, &o->flush_ms, e);
+	if (strcmp(name, "segment-size") == 0)
+		return number(name, value, 1, 65536, &o->segment_mib, e);
+	return error_set(e, -EINVAL, "unknown option \"%s\"", name);
+}
+
+static const char *operator_name(const struct run_options *o)
+{
+	const char *sudo = getenv("SUDO_USER");
+	struct passwd *pw;
+
+	if (o->operator_name)
+		return o->operator_name;
+	if (sudo && sudo[0])
+		return sudo;
+	pw = getpwuid(getuid());
+	return pw ? pw->pw_name : "unknown";
+}
+
+static int expand_output(const char *template, char *out, size_t size, struct error *e)
+{
+	time_t now = time(NULL);
+	struct tm tm;
+
+	if (!strchr(template, '%')) {
+		snprintf(out, size, "%s", template);
+		return 0;
+	}
+	gmtime_r(&now, &tm);
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+	if (strftime(out, size, template, &tm) == 0)
+		return error_set(e, -EINVAL, "output: the template \"%s\" does not give a name", template);
+#pragma GCC diagnostic pop
+	return 0;
+}
+
+static uint32_t role_uid(const char *user, uint32_t otherwise)
+{
+	struct passwd *pw = getpwnam(user);
+
+	return pw ? pw->pw_uid : otherwise;
+}
+
+static void join_arguments(int argc, char **argv, char *out, size_t size)
+{
+	size_t used = 0;
+
+	out[0] = '\0';
+	for (int i = 0; i < argc && used + 1 < size; i++)
+		used += (size_t)snprintf(out + used, size - used, "%s%s", i ? " " : "", argv[i]);
+}
+
+int run_options_job(const struct run_options *o, enum job_kind kind, unsigned sources, int argc, char **argv, struct job **ret_job,
+		struct error *e)
+{
+	const char *sudo_uid = getenv("SUDO_UID"), *sudo_gid = getenv("SUDO_GID");
+	char host[256] = "sensor";
+	struct job *job;
+	int r;
+
+	if (!o->output)
+		return error_set(e, -EINVAL, "say where the recording shall lie: -o DIRECTORY");
+	if (sources > JOB_SOURCES_MAX)
+		return error_set(e, -EINVAL, "at most %u sources in one recording", JOB_SOURCES_MAX);
+	job = job_new(sources);
+	if (!job)
+		return error_set(e, -ENOMEM, "out of memory");
+	r = expand_output(o->output, job->recording, sizeof(job->recording), e);
+	if (r < 0) {
+		free(job);
+		return r;
+	}
+	gethostname(host, sizeof(host) - 1);
+	snprintf(job->sensor, sizeof(job->sensor), "%s", o->sensor ? o->sensor : host);
+	snprintf(job->reference, sizeof(job->reference), "%s", o->reference ? o->reference : "");
+	snprintf(job->operator_name, sizeof(job->operator_name), "%s", operator_name(o));
+	snprintf(job->filter, sizeof(job->filter), "%s", o->filter ? o->filter : "");
+	join_arguments(argc, argv, job->command_line, sizeof(job->command_line));
+	job->kind = kind;
+	job->duration_ns = o->duration_ns;
+	job->packets_max = o->packets;
+	job->segment_bytes = o->segment_mib << 20;
+	job->segment_ns = o->segment_ns;
+	job->ring_bytes = 64u << 20;
+	// Live, the pool is what bridges a stall of the disk; a file waits.
+	job->pool_blocks = (uint32_t)(o->pool_mib ? o->pool_mib : kind == JOB_CAPTURE ? 256 : 32);
+	job->sealers = (uint32_t)o->sealers;
+	job->flush_ms = (uint32_t)o->flush_ms;
+	job->snaplen = (uint32_t)o->snaplen;
+	job->level = o->level;
+	job->promiscuous = !o->no_promisc;
+	job->json = o->json;
+	job->owner_uid = sudo_uid ? (uint32_t)strtoul(sudo_uid, NULL, 10) : getuid();
+	job->owner_gid = sudo_gid ? (uint32_t)strtoul(sudo_gid, NULL, 10) : getgid();
+	job->role_uid[0] = geteuid() == 0 ? role_uid("sealtap-recorder", RECORDER_UID) : UINT32_MAX;
+	job->role_uid[1] = geteuid() == 0 ? role_uid("sealtap-keeper", KEEPER_UID) : UINT32_MAX;
+	*ret_job = job;
+	return 0;
+}

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// Options that `capture` and `ingest` share, from the command line to a job; and the start of the supervisor.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "sensor/ipc/job.h"
+
+struct run_options {
+	const char *verb;
+	const char *interfaces; // comma-separated
+	const char *output;
+	const char *key;
+	const char *sensor;
+	const char *reference;  // --own-network of capture, --reference of ingest
+	const char *operator_name;
+	const char *filter;
+	bool json;
+	bool no_promisc;
+	int level;
+	uint64_t duration_ns;
+	uint64_t packets;
+	uint64_t snaplen;
+	uint64_t pool_mib;
+	uint64_t sealers;
+	uint64_t flush_ms;
+	uint64_t segment_mib;
+	uint64_t segment_ns;
+};
+
+void run_options_init(struct run_options *o, const char *verb);
+// One option by its long name; the same table serves flags and the configuration file. 0, or -EINVAL with e.
+int run_options_set(struct run_options *o, const char *name, const char *value, struct error *e);
+// Reads FILE (YAML: one mapping of option names to values). Errors name the line.
+int run_options_read(struct run_options *o, const char *path, struct error *e);
+// The job for these options; sources are filled in by the caller.
+int run_options_job(const struct run_options *o, enum job_kind kind, unsigned sources, int argc, char **argv, struct job **ret_job,
+		struct error *e);
+// Becomes the supervisor. Returns an exit code only when that fails.
+int run_supervisor(const struct run_options *o, const struct job *job);

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// What one run shall do: made by the command line, sealed in a memfd, mapped read-only by every process of the run.
+// Fixed sizes; strings end with NUL (job_map checks). Its SHA-256 stands in the ledger as config_sha256.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sealtap/error.h"
+
+#define JOB_MAGIC 0x31626f6a70617473ULL // "stapjob1"
+#define JOB_SOURCES_MAX 1024u
+
+enum job_kind { JOB_CAPTURE = 1, JOB_INGEST = 2 };
+
+struct job_source {
+	char name[1024]; // interface, path, or "-"
+};
+
+struct job {
+	uint64_t magic;
+	uint32_t kind;
+	uint32_t source_count;
+	uint64_t duration_ns;   // 0: no limit
+	uint64_t packets_max;   // 0: no limit
+	uint64_t segment_bytes; // raw bytes after which a segment ends
+	uint64_t segment_ns;    // time after which a segment ends
+	uint64_t ring_bytes;    // kernel ring per interface
+	uint32_t pool_blocks;   // of 1 MiB
+	uint32_t sealers;       // threads
+	uint32_t flush_ms;
+	uint32_t snaplen; // 0: whole frames
+	int32_t level;    // zstd
+	uint32_t promiscuous;
+	uint32_t json;     // reports on stdout as JSON
+	uint32_t owner_uid; // who owns the finished recording
+	uint32_t owner_gid;
+	uint32_t role_uid[2]; // recorder, keeper; UINT32_MAX: keep the present one
+	uint32_t reserved;
+	char recording[1024]; // directory to make
+	char sensor[256];
+	char reference[512];
+	char operator_name[256];
+	char filter[4096];
+	char command_line[2048];
+	struct job_source source[];
+};
+
+struct job *job_new(unsigned sources); // zeroed; NULL: no memory
+size_t job_size(const struct job *job);
+int job_seal(const struct job *job, int *ret_fd); // a memfd that nobody can change any more
+// Maps and checks. The mapping lives as long as the process.
+int job_map(int fd, const struct job **ret_job, struct error *e);

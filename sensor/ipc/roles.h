@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// The descriptors with which the supervisor starts each role. Every other descriptor is closed on exec.
+#pragma once
+
+#define ROLE_JOB_FD 3 // sealed job (job.h)
+#define ROLE_SUPERVISOR_FD 4
+
+#define KEEPER_RECORDER_FD 5
+#define KEEPER_SIGNER_FD 6
+#define KEEPER_DIR_FD 7    // the recording
+#define KEEPER_ORIGINS_FD 8 // directory with a log for each origin key
+
+#define RECORDER_KEEPER_FD 5
+#define RECORDER_SEGMENTS_FD 6 // directory segments/
+#define RECORDER_EXTRAS_FD 7   // directory sources/
+#define RECORDER_POOL_FD 8     // memfd of the block pool
+
+#define SUPERVISOR_KEY_FD 4     // origin private key: handed to the signer unread
+#define SUPERVISOR_ORIGINS_FD 5 // handed to the keeper
+
+#define SIGNER_KEY_FD 3
+#define SIGNER_KEEPER_FD 4

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// The keeper's state: ledger, epoch key, what has been begun and not sealed. One process, one thread, no packets.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "sealtap/error.h"
+#include "sensor/evidence/keys.h"
+#include "sensor/ipc/job.h"
+#include "sensor/ipc/wire.h"
+#include "sensor/keeper/clock_watch.h"
+#include "sensor/keeper/ledger_writer.h"
+
+#define KEEPER_OPEN_SEGMENTS 4u // per lane: a segment may begin before the one before it is sealed
+
+struct keeper_segment {
+	uint32_t number;
+	struct wire_segment_state progress; // as last signed
+};
+
+struct keeper_lane {
+	struct wire_begin is; // interface, link type, source: the same for all its segments
+	uint32_t next_number;
+	unsigned open_count;
+	struct keeper_segment open[KEEPER_OPEN_SEGMENTS]; // oldest first
+	struct counters end;                              // counters_end of the segment sealed last
+	uint64_t losses[DROP_CAUSES];                     // stated so far
+};
+
+struct keeper {
+	const struct job *job;
+	int dir_fd;
+	int origin_fd; // the log of recordings made with this origin key
+	int signer_fd;
+	uint8_t origin[ED25519_KEY_LEN];
+	uint64_t origin_at; // offset of this recording's line in it
+	char (*details)[256]; // of the sources, before `open`
+	bool opened;
+	bool closed;
+	bool finished; // the recorder said that there will be no more segments
+
+	struct ledger_writer ledger;
+	struct clock_watch clock;
+	uint8_t recording_id[DIGEST_LEN];
+	uint8_t salts_key[SALTS_KEY_LEN];
+	struct secret_key *key;
+	uint64_t epoch;
+	uint64_t epoch_since_ns; // boot time
+	char boot_id[CLOCK_BOOT_ID_MAX];
+
+	struct keeper_lane *lanes;
+	unsigned lane_count;
+	uint64_t segments; // begun
+	uint64_t packets;  // of sealed segments
+};
+
+// records.c: one line of each kind. They append; the caller makes the checkpoint.
+int keeper_append(struct keeper *k, const char *type, json_t *fields); // with gap and clock lines where due
+int keeper_record_open(struct keeper *k, uint64_t origin_seq, const uint8_t origin_prev[DIGEST_LEN]);
+int keeper_record_clock(struct keeper *k);
+int keeper_record_begin(struct keeper *k, const struct wire_begin *b);
+int keeper_record_progress(struct keeper *k, const struct wire_progress *p);
+int keeper_record_segment(struct keeper *k, const struct keeper_lane *lane, const struct wire_seal *s);
+int keeper_record_loss(struct keeper *k, const struct wire_loss *l);
+int keeper_record_source(struct keeper *k, const struct wire_source *s);
+int keeper_record_incident(struct keeper *k, const char *kind, const char *detail);
+int keeper_record_close(struct keeper *k, const char *reason);
+
+// epoch.c: keys and checkpoints.
+// Learns the origin public key and opens the log of its recordings below origins_fd. Before the sandbox closes.
+int keeper_meet_signer(struct keeper *k, int origins_fd, struct error *e);
+int keeper_open(struct keeper *k, struct error *e); // lines 0 to 2 and the first checkpoint
+int keeper_checkpoint(struct keeper *k, bool durable);
+int keeper_rotate_if_due(struct keeper *k);
+
+// requests.c: what the other processes ask for. 0, or a negative errno that ends the sender.
+int keeper_recorder_request(struct keeper *k, int fd, const union wire_message *m, struct error *e);
+bool counters_law_holds(const struct counters *c);

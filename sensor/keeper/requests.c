@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the recorder may ask of the keeper, in which state: one table. The recorder handles hostile bytes, so nothing
+// that it says is taken on trust that the keeper can check; what the state does not permit ends it.
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sensor/evidence/commit.h"
+#include "sensor/keeper/keeper.h"
+
+bool counters_law_holds(const struct counters *c)
+{
+	uint64_t sum = 0;
+	bool over = __builtin_add_overflow(sum, c->recorded, &sum);
+
+	over |= __builtin_add_overflow(sum, c->filtered, &sum);
+	over |= __builtin_add_overflow(sum, c->out_of_scope, &sum);
+	over |= __builtin_add_overflow(sum, c->shunted, &sum);
+	for (int i = 0; i < DROP_CAUSES; i++)
+		over |= __builtin_add_overflow(sum, c->dropped[i], &sum);
+	return !over && sum == c->received;
+}
+
+static bool counters_grew(const struct counters *from, const struct counters *to)
+{
+	for (int i = 0; i < DROP_CAUSES; i++)
+		if (to->dropped[i] < from->dropped[i])
+			return false;
+	return to->received >= from->received && to->recorded >= from->recorded && to->filtered >= from->filtered &&
+			to->out_of_scope >= from->out_of_scope && to->shunted >= from->shunted;
+}
+
+static struct keeper_segment *find_open(struct keeper *k, uint32_t lane, uint32_t number, struct keeper_lane **ret_lane)
+{
+	if (lane >= k->lane_count)
+		return NULL;
+	*ret_lane = &k->lanes[lane];
+	for (unsigned i = 0; i < (*ret_lane)->open_count; i++)
+		if ((*ret_lane)->open[i].number == number)
+			return &(*ret_lane)->open[i];
+	return NULL;
+}
+
+static int detail(struct keeper *k, int fd, const union wire_message *m)
+{
+	if (m->plain.number >= k->job->source_count || !wire_text_ok(m->plain.text, sizeof(m->plain.text)))
+		return -EPROTO;
+	memcpy(k->details[m->plain.number], m->plain.text, sizeof(m->plain.text));
+	return wire_send_plain(fd, WIRE_DETAIL, 0, 0, NULL);
+}
+
+static int start(struct keeper *k, int fd, const union wire_message *m)
+{
+	return wire_send_plain(fd, WIRE_START, 0, 0, NULL);
+}
+
+static void secret_for(struct keeper *k, uint32_t lane, uint32_t number, struct wire_begin_answer *answer)
+{
+	uint8_t id[SEGMENT_ID_LEN];
+
+	memcpy(answer->recording_id, k->recording_id, DIGEST_LEN);
+	segment_id(k->recording_id, lane, number, id);
+	segment_salt_key(k->salts_key, id, answer->salt_key);
+}
+
+static int begin(struct keeper *k, int fd, const union wire_message *m)
+{
+	const struct wire_begin *b = &m->begin;
+	struct wire_begin_answer answer = {0};
+	struct keeper_lane *lane;
+	int r;
+
+	if (!wire_text_ok(b->interface, sizeof(b->interface)) || b->source >= k->job->source_count || b->linktype > 65535 ||
+			b->lane > k->lane_count || b->lane >= LANES_MAX)
+		return -EPROTO;
+	if (b->lane == k->lane_count) {
+		struct keeper_lane *more = realloc(k->lanes, (k->lane_count + 1) * sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		k->lanes = more;
+		memset(&more[k->lane_count], 0, sizeof(*more));
+		more[k->lane_count].is = *b;
+		k->lane_count++;
+	}
+	lane = &k->lanes[b->lane];
+	if (b->number != lane->next_number || lane->open_count == KEEPER_OPEN_SEGMENTS || b->source != lane->is.source ||
+			b->linktype != lane->is.linktype || b->snaplen != lane->is.snaplen ||
+			strcmp(b->interface, lane->is.interface) != 0)
+		return -EPROTO;
+	// The answer lets the first byte reach the disk, so the line must be there before.
+	r = keeper_record_begin(k, b);
+	if (r == 0)
+		r = keeper_checkpoint(k, true);
+	if (r < 0)
+		return r;
+	lane->open[lane->open_count] = (struct keeper_segment){.number = b->number};
+	lane->open[lane->open_count].progress = (struct wire_segment_state){.lane = b->lane, .number = b->number};
+	lane->open_count++;
+	lane->next_number++;
+	k->segments++;
+	secret_for(k, b->lane, b->number, &answer);
+	return wire_send(fd, WIRE_BEGIN, &answer, sizeof(answer), -1);
+}
+
+static int progress(struct keeper *k, int fd, const union wire_message *m)
+{
+	const struct wire_progress *p = &m->progress;
+	struct keeper_segment *s;
+	struct keeper_lane *lane;
+	int r;
+
+	if (p->count == 0 || p->count > WIRE_PROGRESS_SEGMENTS)
+		return -EPROTO;
+	for (unsigned i = 0; i < p->count; i++) {
+		const struct wire_segment_state *now = &p->segment[i];
+
+		s = find_open(k, now->lane, now->number, &lane);
+		if (!s || now->frames < s->progress.frames || now->bytes < s->progress.bytes ||
+				now->packets < s->progress.packets || !counters_law_holds(&now->counters) ||
+				!counters_grew(&s->progress.counters, &now->counters))
+			return -EPROTO;
+	}
+	r = keeper_record_progress(k, p);
+	if (r == 0)
+		r = keeper_checkpoint(k, true);
+	if (r < 0)
+		return r;
+	for (unsigned i = 0; i < p->count; i++) {
+		s = find_open(k, p->segment[i].lane, p->segment[i].number, &lane);
+		s->progress = p->segment[i];
+	}
+	return wire_send_plain(fd, WIRE_PROGRESS, 0, 0, NULL);
+}
+
+static int seal(struct keeper *k, int fd, const union wire_message *m)
+{
+	const struct wire_seal *s = &m->seal;
+	struct keeper_lane *lane;
+	struct keeper_segment *open = find_open(k, s->state.lane, s->state.number, &lane);
+	int r;
+
+	if (!open || open != &lane->open[0] || s->state.frames < open->progress.frames ||
+			s->state.bytes < open->progress.bytes || s->state.packets < open->progress.packets ||
+			!counters_law_holds(&s->state.counters) || !counters_grew(&lane->end, &s->state.counters) ||
+			s->state.counters.recorded - lane->end.recorded != s->state.packets)
+		return -EPROTO;
+	r = keeper_record_segment(k, lane, s);
+	if (r == 0)
+		r = keeper_checkpoint(k, false);
+	if (r < 0)
+		return r;
+	lane->end = s->state.counters;
+	lane->open_count--;
+	memmove(&lane->open[0], &lane->open[1], lane->open_count * sizeof(lane->open[0]));
+	k->packets += s->state.packets;
+	return wire_send_plain(fd, WIRE_SEAL, 0, 0, NULL);
+}
+
+static int loss(struct keeper *k, int fd, const union wire_message *m)
+{
+	int r;
+
+	if (m->loss.lane >= k->lane_count || m->loss.cause >= DROP_CAUSES || m->loss.frames == 0)
+		return -EPROTO;
+	r = keeper_record_loss(k, &m->loss);
+	if (r == 0)
+		r = keeper_checkpoint(k, false);
+	if (r == 0)
+		k->lanes[m->loss.lane].losses[m->loss.cause] += m->loss.frames;
+	return r < 0 ? r : wire_send_plain(fd, WIRE_LOSS, 0, 0, NULL);
+}
+
+static int source(struct keeper *k, int fd, const union wire_message *m)
+{
+	const struct wire_source *s = &m->source;
+	int r;
+
+	if (s->index >= k->job->source_count || !wire_text_ok(s->format, sizeof(s->format)) ||
+			!wire_text_ok(s->damage_reason, sizeof(s->damage_reason)))
+		return -EPROTO;
+	r = keeper_record_source(k, s);
+	if (r == 0)
+		r = keeper_checkpoint(k, false);
+	return r < 0 ? r : wire_send_plain(fd, WIRE_SOURCE, 0, 0, NULL);
+}
+
+static int incident(struct keeper *k, int fd, const union wire_message *m)
+{
+	static const char *const kinds[] = {
+		"recorder-resumed", "adopted", "disk-full", "disk-error", "source-failed", "interface-down"};
+	bool known = false;
+	int r;
+
+	if (!wire_text_ok(m->incident.kind, sizeof(m->incident.kind)) ||
+			!wire_text_ok(m->incident.detail, sizeof(m->incident.detail)))
+		return -EPROTO;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		known |= strcmp(kinds[i], m->incident.kind) == 0;
+	if (!known)
+		return -EPROTO;
+	r = keeper_record_incident(k, m->incident.kind, m->incident.detail);
+	if (r == 0)
+		r = keeper_checkpoint(k, false);
+	return r < 0 ? r : wire_send_plain(fd, WIRE_INCIDENT, 0, 0, NULL);
+}
+
+static int adopt(struct keeper *k, int fd, const union wire_message *m)
+{
+	uint32_t id = m->plain.number;
+	struct wire_adopt answer = {0};
+
+	if (id < k->lane_count) {
+		const struct keeper_lane *lane = &k->lanes[id];
+
+		answer.next_number = lane->next_number;
+		answer.counters_begin = lane->end;
+		memcpy(answer.losses, lane->losses, sizeof(answer.losses));
+		if (lane->open_count > 0) {
+			answer.open = 1;
+			answer.last = lane->open_count == 1;
+			answer.begin = lane->is;
+			answer.begin.number = lane->open[0].number;
+			answer.progress = lane->open[0].progress;
+			secret_for(k, id, lane->open[0].number, &answer.secret);
+		}
+	}
+	return wire_send(fd, WIRE_ADOPT, &answer, sizeof(answer), -1);
+}
+
+static int finished(struct keeper *k, int fd, const union wire_message *m)
+{
+	k->finished = true;
+	return wire_send_plain(fd, WIRE_FINISHED, 0, 0, NULL);
+}
+
+enum state { BEFORE = 1, RUNNING = 2 };
+
+static const struct {
+	enum wire_type type;
+	size_t len;
+	unsigned states;
+	int (*handler)(struct keeper *k, int fd, const union wire_message *m);
+} table[] = {
+	{WIRE_DETAIL, sizeof(struct wire_plain), BEFORE | RUNNING, detail},
+	{WIRE_START, sizeof(struct wire_plain), BEFORE | RUNNING, start},
+	{WIRE_ADOPT, sizeof(struct wire_plain), RUNNING, adopt},
+	{WIRE_BEGIN, sizeof(struct wire_begin), RUNNING, begin},
+	{WIRE_PROGRESS, sizeof(struct wire_progress), RUNNING, progress},
+	{WIRE_SEAL, sizeof(struct wire_seal), RUNNING, seal},
+	{WIRE_LOSS, sizeof(struct wire_loss), RUNNING, loss},
+	{WIRE_SOURCE, sizeof(struct wire_source), RUNNING, source},
+	{WIRE_INCIDENT, sizeof(struct wire_incident), RUNNING, incident},
+	{WIRE_FINISHED, sizeof(struct wire_plain), RUNNING, finished},
+};
+
+int keeper_recorder_request(struct keeper *k, int fd, const union wire_message *m, struct error *e)
+{
+	unsigned state = k->opened ? RUNNING : BEFORE;
+
+	if (k->finished)
+		return error_set(e, -EPROTO, "the recorder asked for something after it had finished");
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		int r;
+
+		if (table[i].type != m->h.type || table[i].len != m->h.len || !(table[i].states & state))
+			continue;
+		if (m->h.type == WIRE_START && !k->opened) {
+			r = keeper_open(k, e);
+			if (r < 0)
+				return r;
+		}
+		r = table[i].handler(k, fd, m);
+		return r < 0 ? error_set(e, r, "request %u of the recorder: %s", m->h.type, strerror(-r)) : 0;
+	}
+	return error_set(e, -EPROTO, "the recorder sent request %u of %u bytes, which its state does not permit", m->h.type,
+			m->h.len);
+}

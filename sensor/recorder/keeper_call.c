@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "sensor/ipc/roles.h"
+#include "sensor/recorder/recorder.h"
+
+int keeper_call(struct recorder *r, enum wire_type type, void *request, size_t len, size_t answer_len, union wire_message *answer)
+{
+	int result;
+
+	pthread_mutex_lock(&r->keeper_mutex);
+	result = wire_send(RECORDER_KEEPER_FD, type, request, len, -1);
+	if (result == 0)
+		result = wire_expect(RECORDER_KEEPER_FD, type, answer_len, answer);
+	pthread_mutex_unlock(&r->keeper_mutex);
+	return result;
+}
+
+int keeper_incident(struct recorder *r, const char *kind, const char *format, ...)
+{
+	struct wire_incident incident = {0};
+	union wire_message answer;
+	va_list args;
+	int result;
+
+	snprintf(incident.kind, sizeof(incident.kind), "%s", kind);
+	va_start(args, format);
+	vsnprintf(incident.detail, sizeof(incident.detail), format, args);
+	va_end(args);
+	result = keeper_call(r, WIRE_INCIDENT, &incident, sizeof(incident), sizeof(answer.plain), &answer);
+	if (result < 0)
+		recorder_stop(r, STOP_FAILED);
+	return result;
+}
+
+void recorder_stop(struct recorder *r, enum stop_reason reason)
+{
+	int none = STOP_NONE;
+
+	// Failure overrides: nothing more can be sealed, so nobody may wait for it.
+	if (reason == STOP_FAILED)
+		atomic_store(&r->stop, STOP_FAILED);
+	else
+		atomic_compare_exchange_strong(&r->stop, &none, reason);
+	for (unsigned i = 0; i < r->job->source_count; i++)
+		if (r->source[i])
+			r->source[i]->ops->interrupt(r->source[i]);
+}

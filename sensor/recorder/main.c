@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+// sealtap-recorder: opens its sources with the privileges it was started with, gives those up, then moves packets.
+// Started by the supervisor with the descriptors of ipc/roles.h. It has no keys and, once running, no network.
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "sensor/evidence/digest.h"
+#include "sensor/ipc/roles.h"
+#include "sensor/recorder/run.h"
+#include "sensor/sandbox/sandbox.h"
+
+struct watch {
+	uint64_t started_ns;
+	uint64_t status_ns;
+	bool alone; // the supervisor is gone
+};
+
+static int fail(const struct error *e)
+{
+	wire_send_plain(ROLE_SUPERVISOR_FD, WIRE_FAILED, e->code, 0, NULL);
+	fprintf(stderr, "sealtap: %s\n", e->text);
+	return EXIT_FAILURE;
+}
+
+static void send_status(struct recorder *r)
+{
+	struct wire_status status = {.lanes = atomic_load(&r->pool.shared->lane_count)};
+
+	writer_status(r->writer, &status);
+	for (unsigned i = 0; i < r->rx_count; i++)
+		status.raw_bytes += r->rx[i].raw_bytes; // torn at worst: a figure for people
+	wire_send(ROLE_SUPERVISOR_FD, WIRE_STATUS, &status, sizeof(status), -1);
+}
+
+static void tick(struct recorder *r, void *context)
+{
+	struct watch *w = context;
+	struct pollfd pfd = {.fd = w->alone ? -1 : ROLE_SUPERVISOR_FD, .events = POLLIN};
+	uint64_t now;
+
+	if (poll(&pfd, 1, r->job->kind == JOB_INGEST ? 10 : 50) > 0) {
+		union wire_message m;
+		int type = wire_recv(ROLE_SUPERVISOR_FD, &m, NULL);
+
+		if (type == WIRE_STOP) {
+			recorder_stop(r, STOP_SIGNAL);
+		} else {
+			w->alone = true;
+			recorder_stop(r, STOP_SUPERVISOR);
+		}
+	}
+	now = monotonic_ns();
+	if (r->job->duration_ns && now - w->started_ns >= r->job->duration_ns)
+		recorder_stop(r, STOP_DURATION);
+	if (now - w->status_ns >= 1000000000) {
+		send_status(r);
+		w->status_ns = now;
+	}
+}
+
+static int start_keeper(struct recorder *r, struct error *e)
+{
+	union wire_message answer;
+	int result;
+
+	for (unsigned i = 0; i < r->job->source_count; i++) {
+		struct wire_plain detail = {.number = i};
+
+		snprintf(detail.text, sizeof(detail.text), "%s", r->source[i]->detail);
+		result = keeper_call(r, WIRE_DETAIL, &detail, sizeof(detail), sizeof(answer.plain), &answer);
+		if (result < 0)
+			return error_set(e, result, "the keeper does not answer");
+	}
+	struct wire_plain start = {0};
+
+	result = keeper_call(r, WIRE_START, &start, sizeof(start), sizeof(answer.plain), &answer);
+	return result < 0 ? error_set(e, result, "the keeper could not open the ledger") : 0;
+}
+
+static void extra_remove(unsigned index)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "%u.extra.jsonl.zst", index);
+	unlinkat(RECORDER_EXTRAS_FD, path, 0);
+}
+
+static int extra_digest(unsigned index, struct wire_source *s)
+{
+	struct digest *d = digest_new();
+	uint8_t buffer[65536];
+	char path[64];
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "%u.extra.jsonl.zst", index);
+	fd = openat(RECORDER_EXTRAS_FD, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || !d) {
+		digest_free(d);
+		return fd < 0 ? -errno : -ENOMEM;
+	}
+	while ((n = read(fd, buffer, sizeof(buffer))) > 0) {
+		digest_update(d, buffer, (size_t)n);
+		s->extra_bytes += (uint64_t)n;
+	}
+	if (n == 0 && fsync(fd) < 0)
+		n = -1;
+	digest_peek(d, s->extra_sha256);
+	digest_free(d);
+	close(fd);
+	return n < 0 ? -EIO : 0;
+}
+
+// States how each input file ended. Returns the number of damaged ones, or a negative errno.
+static int report_sources(struct recorder *r)
+{
+	int damaged = 0;
+
+	for (unsigned i = 0; i < r->job->source_count; i++) {
+		const struct source_end *end = &r->source[i]->end;
+		struct wire_source s = {.index = i,
+			.damaged = end->damaged,
+			.bytes = end->bytes,
+			.packets = end->packets,
+			.ts_truncated = end->ts_truncated,
+			.damage_offset = end->damage_offset,
+			.extra_lines = end->extra_lines};
+		union wire_message answer;
+		int result = 0;
+
+		if (end->format[0] == '\0') {
+			extra_remove(i); // never begun
+			continue;
+		}
+		memcpy(s.format, end->format, sizeof(s.format));
+		memcpy(s.sha256, end->sha256, DIGEST_LEN);
+		memcpy(s.damage_reason, end->damage_reason, sizeof(s.damage_reason));
+		if (end->extra_lines)
+			result = extra_digest(i, &s);
+		else
+			extra_remove(i);
+		if (result == 0)
+			result = keeper_call(r, WIRE_SOURCE, &s, sizeof(s), sizeof(answer.plain), &answer);
+		if (result < 0)
+			return result;
+		if (end->damaged) {
+			fprintf(stderr,
+					"sealtap: %s: damaged at offset %llu: %s; the %llu packets before it are sealed, the "
+					"damage is recorded\n",
+					r->source[i]->name, (unsigned long long)end->damage_offset, end->damage_reason,
+					(unsigned long long)end->packets);
+			damaged++;
+		}
+	}
+	return damaged;
+}
+
+static const char *reason_text(const struct recorder *r, int damaged)
+{
+	switch (atomic_load(&r->stop)) {
+	case STOP_SIGNAL:
+		return "signal";
+	case STOP_DURATION:
+		return "duration";
+	case STOP_PACKETS:
+		return "packets";
+	case STOP_DISK_FULL:
+		return "disk-full";
+	case STOP_DISK_ERROR:
+		return "disk-error";
+	case STOP_SUPERVISOR:
+		return "supervisor-died";
+	default:
+		break;
+	}
+	for (unsigned i = 0; i < r->rx_count; i++)
+		if (r->rx[i].result < 0)
+			return "source-failed";
+	return damaged ? "input-damaged" : "end-of-input";
+}
+
+int main(void)
+{
+	static struct recorder r;
+	const struct job *job;
+	struct watch watch = {0};
+	struct error e = {0};
+	struct rlimit files;
+	union wire_message answer;
+	int damaged = 0;
+
+	signal(SIGPIPE, SIG_IGN);
+	umask(027);
+	if (job_map(ROLE_JOB_FD, &job, &e) < 0)
+		return fail(&e);
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) { // one per input and one per lane
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+	if (digest_init() < 0)
+		return fail((error_set(&e, -ENOTSUP, "this OpenSSL has no SHA-256"), &e));
+	if (recorder_open(&r, job, &e) < 0)
+		return fail(&e);
+	if (sandbox_enter(&(struct sandbox){.role = SANDBOX_RECORDER,
+				  .uid = job->role_uid[0],
+				  .write_dirs = {RECORDER_SEGMENTS_FD, RECORDER_EXTRAS_FD},
+				  .write_dir_count = 2},
+			    &e) < 0)
+		return fail(&e);
+	if (start_keeper(&r, &e) < 0)
+		return fail(&e);
+	if (r.pool.shared->generation > 0 && adopt(&r, RECORDER_SEGMENTS_FD, &e) < 0)
+		return fail(&e);
+	wire_send_plain(ROLE_SUPERVISOR_FD, WIRE_CAPTURING, 0, 0, NULL);
+	watch.started_ns = watch.status_ns = monotonic_ns();
+	if (recorder_run(&r, tick, &watch, &e) < 0)
+		return fail(&e);
+	send_status(&r);
+	if (job->kind == JOB_INGEST)
+		damaged = report_sources(&r);
+	struct wire_plain finished = {0};
+
+	if (damaged < 0 || keeper_call(&r, WIRE_FINISHED, &finished, sizeof(finished), sizeof(answer.plain), &answer) < 0)
+		return fail((error_set(&e, -EPIPE, "the keeper does not answer; the recording is not closed"), &e));
+	wire_send_plain(ROLE_SUPERVISOR_FD, WIRE_DONE, 0, (unsigned)damaged, reason_text(&r, damaged));
+	recorder_free(&r);
+	return EXIT_SUCCESS;
+}

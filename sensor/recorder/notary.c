@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sensor/recorder/notary.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define JOBS 16u
+
+struct notary {
+	struct recorder *recorder;
+	struct ring todo;  // writer -> notary
+	struct ring spare; // notary -> writer
+	struct doorbell bell;
+	struct doorbell spare_bell;
+	_Atomic bool finish;
+	_Atomic uint64_t worst_ns;
+	struct notary_job job[JOBS];
+};
+
+int notary_new(struct recorder *r, struct notary **ret_notary)
+{
+	struct notary *n = aligned_alloc(64, (sizeof(*n) + 63) / 64 * 64);
+
+	if (!n)
+		return -ENOMEM;
+	memset(n, 0, sizeof(*n));
+	n->recorder = r;
+	if (ring_init(&n->todo, JOBS) < 0 || ring_init(&n->spare, JOBS) < 0) {
+		notary_free(n);
+		return -ENOMEM;
+	}
+	for (uint32_t i = 0; i < JOBS; i++)
+		ring_push(&n->spare, i);
+	*ret_notary = n;
+	return 0;
+}
+
+void notary_free(struct notary *n)
+{
+	if (!n)
+		return;
+	ring_free(&n->todo);
+	ring_free(&n->spare);
+	free(n);
+}
+
+struct notary_job *notary_job_take(struct notary *n)
+{
+	uint32_t id;
+
+	for (;;) {
+		uint32_t seen = doorbell_read(&n->spare_bell);
+
+		if (ring_pop(&n->spare, &id)) {
+			memset(&n->job[id], 0, sizeof(n->job[id]));
+			return &n->job[id];
+		}
+		if (atomic_load(&n->recorder->stop) == STOP_FAILED)
+			return NULL;
+		doorbell_wait(&n->spare_bell, seen, 100);
+	}
+}
+
+void notary_job_give(struct notary *n, struct notary_job *job)
+{
+	if (!ring_push(&n->todo, (uint32_t)(job - n->job)))
+		abort(); // the ring has room for every job
+	doorbell_ring(&n->bell);
+}
+
+void notary_finish(struct notary *n)
+{
+	atomic_store(&n->finish, true);
+	doorbell_ring(&n->bell);
+}
+
+uint64_t notary_worst_sync_ns(struct notary *n)
+{
+	return atomic_exchange(&n->worst_ns, 0);
+}
+
+static int sync_all(struct notary *n, const struct notary_job *job)
+{
+	for (unsigned i = 0; i < job->fd_count; i++) {
+		uint64_t start = monotonic_ns(), took;
+
+		if (fdatasync(job->fd[i]) < 0)
+			return -errno;
+		took = monotonic_ns() - start;
+		if (took > atomic_load(&n->worst_ns))
+			atomic_store(&n->worst_ns, took);
+	}
+	return 0;
+}
+
+static int perform(struct notary *n, struct notary_job *job)
+{
+	struct recorder *r = n->recorder;
+	union wire_message answer;
+	int result = sync_all(n, job);
+
+	if (result < 0) {
+		keeper_incident(r, "disk-error", "sync: %s", strerror(-result));
+		recorder_stop(r, STOP_DISK_ERROR);
+		return 0; // what could not be made durable is not claimed
+	}
+	switch (job->kind) {
+	case NOTARY_PROGRESS:
+		job->progress.sync_ns_max = notary_worst_sync_ns(n);
+		return keeper_call(r, WIRE_PROGRESS, &job->progress, sizeof(job->progress), sizeof(answer.plain), &answer);
+	case NOTARY_SEAL:
+		result = keeper_call(r, WIRE_SEAL, &job->seal, sizeof(job->seal), sizeof(answer.plain), &answer);
+		segment_table_ended(r->segments, job->seal.state.lane, job->seal.state.number);
+		return result;
+	case NOTARY_LOSS:
+		return keeper_call(r, WIRE_LOSS, &job->loss, sizeof(job->loss), sizeof(answer.plain), &answer);
+	}
+	return -EINVAL;
+}
+
+void *notary_main(void *arg)
+{
+	struct notary *n = arg;
+
+	for (;;) {
+		uint32_t seen = doorbell_read(&n->bell), id;
+		bool last = atomic_load(&n->finish);
+
+		if (ring_pop(&n->todo, &id)) {
+			struct notary_job *job = &n->job[id];
+
+			if (perform(n, job) < 0)
+				recorder_stop(n->recorder, STOP_FAILED);
+			if (job->kind == NOTARY_SEAL)
+				close(job->fd[0]);
+			ring_push(&n->spare, id);
+			doorbell_ring(&n->spare_bell);
+			continue;
+		}
+		if (last)
+			return NULL;
+		doorbell_wait(&n->bell, seen, 100);
+	}
+}

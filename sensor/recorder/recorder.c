@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+// Builds the recorder's parts before the sandbox closes, runs its threads and takes them down in the order of the data.
+#include "sensor/recorder/recorder.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "sensor/ipc/roles.h"
+#include "sensor/recorder/filter.h"
+#include "sensor/recorder/notary.h"
+#include "sensor/recorder/run.h"
+
+static int open_file(const struct job *job, unsigned index, struct source **ret_source, struct error *e)
+{
+	struct source_file_config config = {.name = job->source[index].name};
+	char path[64];
+	int r;
+
+	config.fd = strcmp(config.name, "-") == 0 ? dup(STDIN_FILENO) : open(config.name, O_RDONLY | O_CLOEXEC);
+	if (config.fd < 0)
+		return error_set(e, -errno, "cannot open %s: %s", config.name, strerror(errno));
+	snprintf(path, sizeof(path), "%u.extra.jsonl.zst", index);
+	config.extra_fd = openat(RECORDER_EXTRAS_FD, path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0640);
+	if (config.extra_fd < 0) {
+		r = -errno;
+		close(config.fd);
+		return error_set(e, r, "cannot create sources/%s: %s", path, strerror(-r));
+	}
+	// It is read again after the change of user, for its digest.
+	if (job->role_uid[0] != UINT32_MAX && fchown(config.extra_fd, job->role_uid[0], job->role_uid[0]) < 0)
+		return error_set(e, -errno, "cannot give sources/%s to the recorder's user: %s", path, strerror(errno));
+	return source_file_open(&config, ret_source, e);
+}
+
+static int open_interface(const struct job *job, unsigned index, struct source **ret_source, struct error *e)
+{
+	struct source_afpacket_config config = {
+		.interface = job->source[index].name,
+		.promiscuous = job->promiscuous,
+		.ring_bytes = (unsigned)job->ring_bytes,
+		.snaplen = 0, // the recorder cuts, after the filter has seen the whole frame
+		.flush_ms = (int)job->flush_ms / 4,
+	};
+
+	return source_afpacket_open(&config, ret_source, e);
+}
+
+static int rx_init(struct recorder *r, unsigned index)
+{
+	struct rx *rx = &r->rx[index];
+	uint32_t share = r->pool.blocks / r->rx_count;
+	uint32_t first = share * index, last = index + 1 == r->rx_count ? r->pool.blocks : first + share;
+
+	rx->recorder = r;
+	rx->index = index;
+	if (ring_init(&rx->returned, r->pool.blocks) < 0)
+		return -ENOMEM;
+	rx->stack = calloc(r->pool.blocks, sizeof(*rx->stack));
+	if (!rx->stack)
+		return -ENOMEM;
+	for (uint32_t id = last; id-- > first;)
+		rx->stack[rx->stack_size++] = id;
+	// A file after the other; interfaces beside each other.
+	rx->first_source = r->job->kind == JOB_INGEST ? 0 : index;
+	rx->source_count = r->job->kind == JOB_INGEST ? r->job->source_count : 1;
+	return 0;
+}
+
+static int channel_init(struct recorder *r, struct channel *c)
+{
+	if (ring_init(&c->in, r->pool.blocks) < 0 || ring_init(&c->out, RESULT_SLOTS) < 0 ||
+			ring_init(&c->spare, RESULT_SLOTS) < 0)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < RESULT_SLOTS; i++) {
+		c->slot[i].frame = malloc(RESULT_BYTES);
+		if (!c->slot[i].frame)
+			return -ENOMEM;
+		ring_push(&c->spare, i);
+	}
+	return 0;
+}
+
+int recorder_open(struct recorder *r, const struct job *job, struct error *e)
+{
+	int result;
+
+	memset(r, 0, sizeof(*r));
+	r->job = job;
+	r->level = job->level;
+	pthread_mutex_init(&r->keeper_mutex, NULL);
+	pthread_mutex_init(&r->lanes_mutex, NULL);
+	result = filter_new(job->filter, &r->filter, e);
+	if (result < 0)
+		return result;
+	r->source = calloc(job->source_count, sizeof(*r->source));
+	if (!r->source)
+		return error_set(e, -ENOMEM, "out of memory");
+	for (unsigned i = 0; i < job->source_count; i++) {
+		result = job->kind == JOB_INGEST ? open_file(job, i, &r->source[i], e) : open_interface(job, i, &r->source[i], e);
+		if (result == 0 && job->kind == JOB_CAPTURE && r->filter)
+			result = filter_prepare(r->filter, r->source[i]->lanes[0].linktype, e);
+		if (result < 0)
+			return result;
+	}
+	result = pool_map(RECORDER_POOL_FD, job->pool_blocks, &r->pool, e);
+	if (result < 0)
+		return result;
+	r->rx_count = job->kind == JOB_INGEST ? 1 : job->source_count;
+	r->sealer_count = job->sealers;
+	r->rx = calloc(r->rx_count, sizeof(*r->rx));
+	r->sealer = aligned_alloc(64, r->sealer_count * sizeof(*r->sealer));
+	r->channel = aligned_alloc(64, r->rx_count * r->sealer_count * sizeof(*r->channel));
+	if (!r->rx || !r->sealer || !r->channel)
+		return error_set(e, -ENOMEM, "out of memory");
+	memset(r->sealer, 0, r->sealer_count * sizeof(*r->sealer));
+	memset(r->channel, 0, r->rx_count * r->sealer_count * sizeof(*r->channel));
+	result = 0;
+	for (unsigned i = 0; i < r->rx_count * r->sealer_count && result == 0; i++)
+		result = channel_init(r, &r->channel[i]);
+	for (unsigned i = 0; i < r->rx_count && result == 0; i++)
+		result = rx_init(r, i);
+	for (unsigned i = 0; i < r->sealer_count; i++) {
+		r->sealer[i].recorder = r;
+		r->sealer[i].index = i;
+	}
+	if (result == 0)
+		result = segment_table_new(&r->segments, RECORDER_KEEPER_FD, &r->keeper_mutex, &r->pool);
+	if (result == 0)
+		result = notary_new(r, &r->notary);
+	if (result == 0)
+		result = writer_new(r, RECORDER_SEGMENTS_FD, &r->writer);
+	return result < 0 ? error_set(e, result, "out of memory for the pipeline") : 0;
+}
+
+void recorder_free(struct recorder *r)
+{
+	writer_free(r->writer);
+	notary_free(r->notary);
+	segment_table_free(r->segments);
+	for (unsigned i = 0; r->rx && i < r->rx_count; i++) {
+		ring_free(&r->rx[i].returned);
+		free(r->rx[i].stack);
+	}
+	for (unsigned i = 0; r->channel && i < r->rx_count * r->sealer_count; i++) {
+		ring_free(&r->channel[i].in);
+		ring_free(&r->channel[i].out);
+		ring_free(&r->channel[i].spare);
+		for (unsigned s = 0; s < RESULT_SLOTS; s++)
+			free(r->channel[i].slot[s].frame);
+	}
+	free(r->rx);
+	free(r->sealer);
+	free(r->channel);
+	for (unsigned i = 0; r->source && i < r->job->source_count; i++)
+		if (r->source[i])
+			r->source[i]->ops->close(r->source[i]);
+	free(r->source);
+	filter_free(r->filter);
+}
+
+static bool rx_done(const struct recorder *r)
+{
+	for (unsigned i = 0; i < r->rx_count; i++)
+		if (!atomic_load(&r->rx[i].done))
+			return false;
+	return true;
+}
+
+int recorder_run(struct recorder *r, void (*tick)(struct recorder *r, void *context), void *context, struct error *e)
+{
+	pthread_t writer, notary;
+	unsigned sealers = 0, rxs = 0;
+	int failed;
+
+	failed = pthread_create(&notary, NULL, notary_main, r->notary);
+	if (failed)
+		return error_set(e, -failed, "cannot start a thread: %s", strerror(failed));
+	failed = pthread_create(&writer, NULL, writer_main, r->writer);
+	for (; !failed && sealers < r->sealer_count; sealers++)
+		failed = pthread_create(&r->sealer[sealers].thread, NULL, sealer_main, &r->sealer[sealers]);
+	for (; !failed && rxs < r->rx_count; rxs++)
+		failed = pthread_create(&r->rx[rxs].thread, NULL, rx_main, &r->rx[rxs]);
+	if (failed) // half a pipeline is of no use, and the process is about to end
+		return error_set(e, -failed, "cannot start a thread: %s", strerror(failed));
+
+	while (!rx_done(r))
+		tick(r, context);
+	for (unsigned i = 0; i < rxs; i++)
+		pthread_join(r->rx[i].thread, NULL);
+	atomic_store(&r->rx_gone, true);
+	for (unsigned i = 0; i < sealers; i++)
+		doorbell_ring(&r->sealer[i].bell);
+	for (unsigned i = 0; i < sealers; i++)
+		pthread_join(r->sealer[i].thread, NULL);
+	atomic_store(&r->sealers_gone, true);
+	doorbell_ring(writer_bell(r->writer));
+	pthread_join(writer, NULL);
+	notary_finish(r->notary);
+	pthread_join(notary, NULL);
+	return atomic_load(&r->stop) == STOP_FAILED ? error_set(e, -EPIPE, "the recording could not be completed") : 0;
+}

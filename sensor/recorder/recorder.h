@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+// The recorder's threads and what passes between them. Data's path: source -> RX -> sealer -> writer -> (block free) RX,
+// and beside it writer -> notary -> keeper. Each struct says which thread owns it.
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "sealtap/block.h"
+#include "sealtap/source.h"
+#include "sensor/evidence/commit.h"
+#include "sensor/evidence/merkle.h"
+#include "sensor/ipc/job.h"
+#include "sensor/ipc/wire.h"
+#include "sensor/recorder/pool.h"
+#include "sensor/recorder/ring.h"
+
+#define RESULT_SLOTS 8u // compressed frames that one sealer may have under way per RX thread
+#define RESULT_BYTES (FRAME_RAW_MAX + (FRAME_RAW_MAX >> 8) + 1024u) // at least ZSTD_compressBound(FRAME_RAW_MAX)
+
+// A sealed block: owned by the sealer until pushed to `out`, then by the writer until its slot is pushed to `spare`.
+struct result {
+	uint32_t block;
+	uint32_t bytes; // of the compressed frame; 0 for a block without packets
+	uint8_t root[DIGEST_LEN];
+	uint8_t *frame;
+};
+
+// One per pair of RX thread and sealer, so that every ring has one producer and one consumer. Results wait for their
+// turn in the lane; as slots are per RX thread, no RX thread can use up those of another.
+struct channel {
+	struct ring in;    // RX -> sealer: blocks
+	struct ring out;   // sealer -> writer: result slots
+	struct ring spare; // writer -> sealer: result slots
+	struct result slot[RESULT_SLOTS];
+};
+
+// Segments that have begun, with their salt keys. Any sealer begins them; the notary ends them. Under a mutex: it is
+// taken once per block, not per packet.
+struct segment_table;
+int segment_table_new(struct segment_table **ret_table, int keeper_fd, pthread_mutex_t *keeper_mutex, const struct pool *pool);
+void segment_table_free(struct segment_table *t);
+void segment_table_resume(struct segment_table *t, uint32_t lane, uint32_t next_number); // after adoption
+int segment_table_get(struct segment_table *t, uint32_t lane, uint32_t number, struct commit_segment *ret_segment);
+void segment_table_ended(struct segment_table *t, uint32_t lane, uint32_t number);
+
+struct recorder;
+
+struct rx_lane { // RX thread
+	uint32_t id; // in the recording
+	uint32_t block; // BLOCK_NONE: none under way
+	uint64_t block_since_ns;
+	uint64_t segment_bytes;
+	uint64_t segment_packets;
+	uint64_t segment_since_ns;
+	uint64_t stats_at_ns;
+	bool dirty; // counters changed since the last block was published
+	bool ended;
+	struct pool_lane *shared;
+};
+
+struct rx {
+	struct recorder *recorder;
+	pthread_t thread;
+	unsigned index;
+	uint32_t first_source; // sources read one after the other
+	uint32_t source_count;
+	struct ring returned; // writer -> RX: blocks
+	struct doorbell bell; // rung when a block comes back
+	uint32_t *stack;      // free blocks, the one used last on top: it is still in the cache
+	uint32_t stack_size;
+	struct rx_lane *lane; // of the source under way
+	unsigned lane_count;
+	uint64_t raw_bytes;
+	int result;
+	_Atomic bool done;
+};
+
+struct sealer {
+	struct recorder *recorder;
+	pthread_t thread;
+	unsigned index;
+	struct doorbell bell;
+};
+
+struct writer;
+struct notary;
+
+enum stop_reason { STOP_NONE, STOP_END, STOP_SIGNAL, STOP_DURATION, STOP_PACKETS, STOP_DISK_FULL, STOP_DISK_ERROR,
+	STOP_SUPERVISOR, STOP_SOURCE, STOP_FAILED };
+
+struct recorder {
+	const struct job *job;
+	struct pool pool;
+	struct source **source; // job->source_count
+	struct filter *filter;
+	uint8_t recording_id[DIGEST_LEN];
+
+	struct rx *rx;
+	unsigned rx_count;
+	struct sealer *sealer;
+	unsigned sealer_count;
+	struct channel *channel; // [rx][sealer]
+	struct writer *writer;
+	struct notary *notary;
+	struct segment_table *segments;
+
+	pthread_mutex_t keeper_mutex; // one request and its answer at a time
+	pthread_mutex_t lanes_mutex;  // numbering of new lanes
+	_Atomic int level;            // zstd
+	_Atomic uint64_t packets;     // appended to blocks, for --packets
+	_Atomic int stop;             // enum stop_reason, the first one stays
+	_Atomic bool rx_gone;         // no RX thread will publish any more
+	_Atomic bool sealers_gone;
+};
+
+static inline struct channel *channel_of(struct recorder *r, unsigned rx, unsigned sealer)
+{
+	return &r->channel[rx * r->sealer_count + sealer];
+}
+
+// Asks all sources to end; the first reason is kept. Any thread.
+void recorder_stop(struct recorder *r, enum stop_reason reason);
+
+// One request to the keeper and its answer. Any thread. 0 or a negative errno; then the recorder must end.
+int keeper_call(struct recorder *r, enum wire_type type, void *request, size_t len, size_t answer_len, union wire_message *answer);
+int keeper_incident(struct recorder *r, const char *kind, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+void *rx_main(void *rx);
+void *sealer_main(void *sealer);
+
+int writer_new(struct recorder *r, int segments_fd, struct writer **ret_writer);
+void writer_free(struct writer *w);
+void *writer_main(void *writer);
+struct doorbell *writer_bell(struct writer *w);
+void writer_status(struct writer *w, struct wire_status *status); // any thread
+
+int adopt(struct recorder *r, int segments_fd, struct error *e); // before threads
+
+uint64_t monotonic_ns(void);

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sealer thread: commits to the packets of any block of any lane and compresses it to one zstd frame. It reads blocks
+// and writes only into its own result slots; the block stays as it is until the writer has its frame on the disk.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zstd.h>
+
+#include "sensor/recorder/recorder.h"
+
+static uint32_t get32(const uint8_t *at)
+{
+	uint32_t value;
+
+	memcpy(&value, at, 4);
+	return value;
+}
+
+// The block's EPBs were written by this process, or validated by adopt.c.
+static int commit_block(struct commit *c, const struct commit_segment *segment, const struct block *b, const uint8_t *data,
+		uint8_t root[DIGEST_LEN])
+{
+	uint32_t bytes = block_bytes(b);
+	int r = commit_begin(c, segment, b->first_packet);
+
+	for (uint32_t at = 0; at < bytes && r == 0;) {
+		uint32_t total = get32(data + at + 4), caplen = get32(data + at + 20);
+		struct commit_packet p = {
+			.data = data + at + EPB_FIXED,
+			.ts_ns = (uint64_t)get32(data + at + 12) << 32 | get32(data + at + 16),
+			.caplen = caplen,
+			.origlen = get32(data + at + 24),
+			.flags = total == epb_bytes(caplen, 0) ? 0 : get32(data + at + total - 12),
+		};
+
+		r = commit_add(c, &p);
+		at += total;
+	}
+	return r < 0 ? r : commit_end(c, root);
+}
+
+static int seal_block(struct recorder *r, struct commit *c, ZSTD_CCtx *z, uint32_t id, struct result *out)
+{
+	const struct block *b = &r->pool.block[id];
+	const uint8_t *data = pool_data(&r->pool, id);
+	struct commit_segment segment;
+	size_t n;
+	int result;
+
+	out->block = id;
+	out->bytes = 0;
+	result = segment_table_get(r->segments, b->lane, b->segment, &segment);
+	if (result < 0 || block_packets(b) == 0)
+		return result;
+	result = commit_block(c, &segment, b, data, out->root);
+	if (result < 0)
+		return result;
+	ZSTD_CCtx_setParameter(z, ZSTD_c_compressionLevel, atomic_load_explicit(&r->level, memory_order_relaxed));
+	n = ZSTD_compress2(z, out->frame, RESULT_BYTES, data, block_bytes(b));
+	if (ZSTD_isError(n))
+		return -EIO;
+	out->bytes = (uint32_t)n;
+	return 0;
+}
+
+// One block from any RX thread for which a result slot is free.
+static bool work(struct sealer *s, struct commit *c, ZSTD_CCtx *z, uint32_t *spare)
+{
+	struct recorder *r = s->recorder;
+	bool worked = false;
+
+	for (unsigned i = 0; i < r->rx_count; i++) {
+		struct channel *ch = channel_of(r, i, s->index);
+		uint32_t id;
+
+		if (spare[i] == BLOCK_NONE && !ring_pop(&ch->spare, &spare[i]))
+			continue;
+		if (!ring_pop(&ch->in, &id))
+			continue;
+		worked = true;
+		if (seal_block(r, c, z, id, &ch->slot[spare[i]]) < 0) {
+			recorder_stop(r, STOP_FAILED);
+			continue;
+		}
+		if (!ring_push(&ch->out, spare[i]))
+			abort(); // the ring has room for every slot
+		spare[i] = BLOCK_NONE;
+		doorbell_ring(writer_bell(r->writer));
+	}
+	return worked;
+}
+
+void *sealer_main(void *arg)
+{
+	struct sealer *s = arg;
+	struct recorder *r = s->recorder;
+	ZSTD_CCtx *z = ZSTD_createCCtx();
+	uint32_t *spare = malloc(r->rx_count * sizeof(*spare));
+	struct commit *c = NULL;
+
+	if (!z || !spare || commit_new(&c) < 0) {
+		fprintf(stderr, "sealtap-recorder: no memory for a sealer\n");
+		recorder_stop(r, STOP_FAILED);
+		goto out;
+	}
+	ZSTD_CCtx_setParameter(z, ZSTD_c_checksumFlag, 1);
+	ZSTD_CCtx_setParameter(z, ZSTD_c_contentSizeFlag, 1);
+	for (unsigned i = 0; i < r->rx_count; i++)
+		spare[i] = BLOCK_NONE;
+	for (;;) {
+		uint32_t seen = doorbell_read(&s->bell);
+		// Read before looking: what was published before rx_gone is found by this look.
+		bool last = atomic_load(&r->rx_gone);
+
+		if (work(s, c, z, spare))
+			continue;
+		if (last) {
+			bool empty = true;
+
+			for (unsigned i = 0; i < r->rx_count; i++)
+				empty = empty && ring_backlog(&channel_of(r, i, s->index)->in) == 0;
+			if (empty || atomic_load(&r->stop) == STOP_FAILED)
+				break;
+		}
+		doorbell_wait(&s->bell, seen, 100);
+	}
+out:
+	free(spare);
+	commit_free(c);
+	ZSTD_freeCCtx(z);
+	return NULL;
+}

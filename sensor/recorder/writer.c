@@ -1,0 +1,450 @@
+// SPDX-License-Identifier: Apache-2.0
+// Writer thread: puts sealed blocks into segment files in lane order, keeps the lanes' counters at block boundaries, and
+// gives blocks back once their frames are in the file. It neither syncs nor talks to the keeper: the notary does.
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "sensor/recorder/notary.h"
+#include "sensor/recorder/segment_file.h"
+
+struct pending { // by block id
+	uint32_t next; // in the lane's list
+	uint32_t rx;
+	uint32_t sealer;
+	uint32_t slot;
+	uint64_t end; // file offset behind its frame, once appended
+};
+
+struct writer_loss {
+	uint64_t counted; // of the lane's counter, already given to the notary or waiting in frames
+	uint64_t frames;
+	uint64_t t_first;
+	uint64_t t_last;
+};
+
+struct writer_lane {
+	uint32_t waiting; // sealed blocks by seq, BLOCK_NONE ends
+	uint32_t held;    // appended, not yet in the file; oldest first
+	uint32_t held_last;
+	uint64_t next_seq;
+	struct segment_file *file;
+	struct counters counters; // at the end of the block written last
+	struct writer_loss loss[DROP_CAUSES];
+	uint64_t progress_bytes; // as given to the notary last
+	bool failed;             // the segment under way cannot be completed
+};
+
+struct writer {
+	struct recorder *recorder;
+	int segments_fd;
+	struct doorbell bell;
+	struct pending *pending;
+	uint32_t *block_rx; // which RX thread a block belongs to
+	struct writer_lane *lane[LANES_MAX];
+	uint32_t lane_count;
+	uint32_t held_count;
+	struct stages stages;
+	bool full; // the disk: from now on nothing is appended, for a lane must have no holes
+	_Atomic uint64_t packets, stored, dropped, driver_dropped, segments;
+};
+
+int writer_new(struct recorder *r, int segments_fd, struct writer **ret_writer)
+{
+	struct writer *w = aligned_alloc(64, (sizeof(*w) + 63) / 64 * 64);
+	uint32_t share = r->pool.blocks / r->rx_count;
+
+	if (!w)
+		return -ENOMEM;
+	memset(w, 0, sizeof(*w));
+	w->recorder = r;
+	w->segments_fd = segments_fd;
+	w->pending = calloc(r->pool.blocks, sizeof(*w->pending));
+	w->block_rx = calloc(r->pool.blocks, sizeof(*w->block_rx));
+	if (!w->pending || !w->block_rx || stages_init(&w->stages) < 0) {
+		writer_free(w);
+		return -ENOMEM;
+	}
+	for (uint32_t i = 0; i < r->pool.blocks; i++)
+		w->block_rx[i] = i / share < r->rx_count ? i / share : r->rx_count - 1;
+	*ret_writer = w;
+	return 0;
+}
+
+void writer_free(struct writer *w)
+{
+	if (!w)
+		return;
+	for (uint32_t i = 0; i < w->lane_count; i++) {
+		if (w->lane[i])
+			segment_file_free(w->lane[i]->file);
+		free(w->lane[i]);
+	}
+	stages_free(&w->stages);
+	free(w->pending);
+	free(w->block_rx);
+	free(w);
+}
+
+struct doorbell *writer_bell(struct writer *w)
+{
+	return &w->bell;
+}
+
+void writer_status(struct writer *w, struct wire_status *status)
+{
+	status->packets = atomic_load(&w->packets);
+	status->stored_bytes = atomic_load(&w->stored);
+	status->dropped = atomic_load(&w->dropped);
+	status->driver_dropped = atomic_load(&w->driver_dropped);
+	status->segments = (uint32_t)atomic_load(&w->segments);
+}
+
+static uint64_t real_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+static struct writer_lane *lane_get(struct writer *w, uint32_t id)
+{
+	struct pool_lane *shared = &w->recorder->pool.shared->lane[id];
+	struct writer_lane *l = w->lane[id];
+
+	if (l)
+		return l;
+	l = calloc(1, sizeof(*l));
+	if (!l)
+		return NULL;
+	l->waiting = l->held = l->held_last = BLOCK_NONE;
+	// A lane that an earlier recorder began goes on with its counters; its blocks count from 0 again.
+	l->counters.recorded = shared->recorded;
+	l->counters.dropped[DROP_DISK] = shared->dropped_disk;
+	for (int i = 0; i < DROP_CAUSES; i++)
+		l->loss[i].counted = shared->losses[i];
+	w->lane[id] = l;
+	if (id >= w->lane_count)
+		w->lane_count = id + 1;
+	return l;
+}
+
+static void block_free(struct writer *w, uint32_t id)
+{
+	struct rx *rx = &w->recorder->rx[w->block_rx[id]];
+
+	atomic_store_explicit(&w->recorder->pool.block[id].state, BLOCK_FREE, memory_order_release);
+	if (!ring_push(&rx->returned, id))
+		abort(); // the ring has room for every block
+	doorbell_ring(&rx->bell);
+}
+
+static void release_held(struct writer *w, struct writer_lane *l)
+{
+	uint64_t written = l->file ? l->file->written : UINT64_MAX;
+
+	while (l->held != BLOCK_NONE && w->pending[l->held].end <= written) {
+		uint32_t id = l->held;
+
+		l->held = w->pending[id].next;
+		w->held_count--;
+		block_free(w, id);
+	}
+}
+
+static void disk_failed(struct writer *w, struct writer_lane *l, int error)
+{
+	bool full = error == -ENOSPC || error == -EDQUOT;
+
+	if (!w->full) {
+		keeper_incident(w->recorder, full ? "disk-full" : "disk-error", "%s", strerror(-error));
+		fprintf(stderr, "sealtap: %s: recording ends; what is sealed stays valid\n",
+				full ? "the disk is full" : strerror(-error));
+	}
+	w->full = true;
+	if (!full)
+		l->failed = true;
+	recorder_stop(w->recorder, full ? STOP_DISK_FULL : STOP_DISK_ERROR);
+}
+
+static int file_open(struct writer *w, struct writer_lane *l, uint32_t lane, uint32_t number)
+{
+	const struct pool_lane *is = &w->recorder->pool.shared->lane[lane];
+	struct segment_info info = {(uint16_t)is->linktype, is->snaplen, is->interface};
+	int r = segment_file_create(w->segments_fd, lane, number, &info, &w->stages, &l->file);
+
+	if (r == 0) {
+		l->progress_bytes = 0;
+		atomic_fetch_add(&w->segments, 1);
+	}
+	return r;
+}
+
+static void give_losses(struct writer *w, uint32_t lane)
+{
+	struct writer_lane *l = w->lane[lane];
+
+	for (unsigned i = 0; i < DROP_CAUSES; i++) {
+		struct notary_job *job;
+
+		if (l->loss[i].frames == 0)
+			continue;
+		job = notary_job_take(w->recorder->notary);
+		if (!job)
+			return;
+		job->kind = NOTARY_LOSS;
+		job->loss = (struct wire_loss){.lane = lane,
+			.cause = i,
+			.frames = l->loss[i].frames,
+			.t_first = l->loss[i].t_first,
+			.t_last = l->loss[i].t_last};
+		notary_job_give(w->recorder->notary, job);
+		l->loss[i].frames = 0;
+	}
+}
+
+static void note_losses(struct writer_lane *l, const struct block *b)
+{
+	for (unsigned i = 0; i < DROP_CAUSES; i++) {
+		struct writer_loss *loss = &l->loss[i];
+		uint64_t now = l->counters.dropped[i];
+		uint64_t first = i == DROP_DISK ? b->ts_min : b->loss[i].t_first;
+		uint64_t last = i == DROP_DISK ? b->ts_max : b->loss[i].t_last;
+
+		if (now == loss->counted)
+			continue;
+		if (loss->frames == 0)
+			loss->t_first = first;
+		loss->t_last = last;
+		loss->frames += now - loss->counted;
+		loss->counted = now;
+	}
+}
+
+static void state_fill(const struct segment_file *f, const struct counters *c, struct wire_segment_state *out)
+{
+	*out = (struct wire_segment_state){.lane = f->lane,
+		.number = f->number,
+		.frames = f->frames,
+		.bytes = f->bytes,
+		.packets = f->packets,
+		.counters = *c};
+	segment_file_root(f, out->root);
+}
+
+static void seal(struct writer *w, uint32_t lane)
+{
+	struct writer_lane *l = w->lane[lane];
+	struct segment_file *f = l->file;
+	struct notary_job *job;
+	int r;
+
+	give_losses(w, lane);
+	r = f && !l->failed ? segment_file_finish(f, real_ns(), &l->counters) : -EIO;
+	if (r < 0) {
+		if (f && !l->failed)
+			disk_failed(w, l, r);
+		segment_file_free(f);
+		l->file = NULL;
+		release_held(w, l);
+		return;
+	}
+	release_held(w, l);
+	job = notary_job_take(w->recorder->notary);
+	if (!job)
+		return;
+	job->kind = NOTARY_SEAL;
+	job->fd_count = 1;
+	job->fd[0] = f->fd;
+	state_fill(f, &l->counters, &job->seal.state);
+	digest_peek(f->digest, job->seal.sha256);
+	job->seal.ts_min = f->packets ? f->ts_min : 0;
+	job->seal.ts_max = f->packets ? f->ts_max : 0;
+	notary_job_give(w->recorder->notary, job);
+	f->fd = -1; /* transferred */
+	segment_file_free(f);
+	l->file = NULL;
+}
+
+// The next block of a lane, in order. Its counters become the lane's.
+static void write_block(struct writer *w, uint32_t id)
+{
+	struct pending *p = &w->pending[id];
+	struct recorder *rec = w->recorder;
+	struct channel *ch = channel_of(rec, p->rx, p->sealer);
+	const struct result *result = &ch->slot[p->slot];
+	struct block *b = &rec->pool.block[id];
+	struct pool_lane *shared = &rec->pool.shared->lane[b->lane];
+	struct writer_lane *l = w->lane[b->lane];
+	uint64_t recorded = l->counters.recorded, disk = l->counters.dropped[DROP_DISK];
+	uint32_t packets = block_packets(b);
+	int r = 0;
+
+	if (!l->file && !w->full)
+		r = file_open(w, l, b->lane, b->segment);
+	if (r == 0 && !w->full && packets > 0)
+		r = segment_file_append(l->file, result->frame, result->bytes, result->root);
+	if (r < 0)
+		disk_failed(w, l, r);
+	if (packets > 0 && (r < 0 || w->full)) {
+		disk += packets;
+	} else if (packets > 0) {
+		l->file->packets += packets;
+		if (b->ts_min < l->file->ts_min)
+			l->file->ts_min = b->ts_min;
+		if (b->ts_max > l->file->ts_max)
+			l->file->ts_max = b->ts_max;
+		recorded += packets;
+	}
+	l->counters = b->counters;
+	l->counters.recorded = recorded;
+	l->counters.dropped[DROP_DISK] = disk;
+	shared->recorded = recorded;
+	shared->dropped_disk = disk;
+	note_losses(l, b);
+	atomic_store(&w->packets, atomic_load(&w->packets) + (w->full ? 0 : packets));
+	atomic_store(&w->stored, atomic_load(&w->stored) + (w->full ? 0 : result->bytes));
+
+	ring_push(&ch->spare, p->slot); // room for every slot
+	doorbell_ring(&rec->sealer[p->sealer].bell);
+	p->next = BLOCK_NONE;
+	p->end = l->file && !w->full ? l->file->bytes : 0;
+	if (l->held == BLOCK_NONE)
+		l->held = id;
+	else
+		w->pending[l->held_last].next = id;
+	l->held_last = id;
+	w->held_count++;
+	release_held(w, l);
+}
+
+// Sorted into the lane's list; nearly always at its end.
+static void receive(struct writer *w, unsigned rx, unsigned sealer, uint32_t slot)
+{
+	struct channel *ch = channel_of(w->recorder, rx, sealer);
+	uint32_t id = ch->slot[slot].block, *at;
+	const struct block *block = w->recorder->pool.block;
+	struct writer_lane *l = lane_get(w, block[id].lane);
+
+	if (!l) {
+		recorder_stop(w->recorder, STOP_FAILED);
+		return;
+	}
+	w->pending[id] = (struct pending){.next = BLOCK_NONE, .rx = rx, .sealer = sealer, .slot = slot};
+	for (at = &l->waiting; *at != BLOCK_NONE && block[*at].seq < block[id].seq; at = &w->pending[*at].next)
+		;
+	w->pending[id].next = *at;
+	*at = id;
+	while (l->waiting != BLOCK_NONE && block[l->waiting].seq == l->next_seq) {
+		uint32_t now = l->waiting, lane = block[now].lane, flags = block[now].flags;
+
+		l->waiting = w->pending[now].next;
+		l->next_seq++;
+		write_block(w, now);
+		if (flags & BLOCK_SEGMENT_END)
+			seal(w, lane);
+	}
+}
+
+static bool drain(struct writer *w)
+{
+	struct recorder *r = w->recorder;
+	bool any = false;
+
+	for (unsigned rx = 0; rx < r->rx_count; rx++)
+		for (unsigned s = 0; s < r->sealer_count; s++) {
+			uint32_t slot;
+
+			while (ring_pop(&channel_of(r, rx, s)->out, &slot)) {
+				receive(w, rx, s, slot);
+				any = true;
+			}
+		}
+	return any;
+}
+
+static void flush_all(struct writer *w)
+{
+	for (uint32_t i = 0; i < w->lane_count; i++) {
+		struct writer_lane *l = w->lane[i];
+		int r;
+
+		if (!l || !l->file || l->failed)
+			continue;
+		r = segment_file_flush(l->file);
+		if (r < 0)
+			disk_failed(w, l, r);
+		release_held(w, l);
+	}
+}
+
+// What is in the files now goes to the notary: after its sync the keeper signs it.
+static void give_progress(struct writer *w)
+{
+	struct notary_job *job = NULL;
+	uint64_t dropped = 0, driver = 0;
+
+	for (uint32_t i = 0; i < w->lane_count; i++) {
+		struct writer_lane *l = w->lane[i];
+
+		if (!l)
+			continue;
+		give_losses(w, i);
+		for (int c = 0; c < DROP_CAUSES; c++)
+			dropped += l->counters.dropped[c];
+		driver += l->counters.driver_dropped;
+		if (!l->file || l->failed || l->file->bytes == l->progress_bytes)
+			continue;
+		if (!job) {
+			job = notary_job_take(w->recorder->notary);
+			if (!job)
+				return;
+			job->kind = NOTARY_PROGRESS;
+		}
+		l->progress_bytes = l->file->bytes;
+		job->fd[job->fd_count++] = l->file->fd;
+		state_fill(l->file, &l->counters, &job->progress.segment[job->progress.count++]);
+		if (job->progress.count == WIRE_PROGRESS_SEGMENTS) {
+			notary_job_give(w->recorder->notary, job);
+			job = NULL;
+		}
+	}
+	if (job)
+		notary_job_give(w->recorder->notary, job);
+	atomic_store(&w->dropped, dropped);
+	atomic_store(&w->driver_dropped, driver);
+}
+
+void *writer_main(void *arg)
+{
+	struct writer *w = arg;
+	struct recorder *r = w->recorder;
+	// RX gives a block away after a quarter of the interval; together they stay below it.
+	uint64_t interval = r->job->flush_ms * 1000000ULL * 3 / 4, next = monotonic_ns() + interval;
+
+	for (;;) {
+		uint32_t seen = doorbell_read(&w->bell);
+		bool last = atomic_load(&r->sealers_gone);
+		bool any = drain(w);
+		uint64_t now = monotonic_ns();
+
+		if (now >= next) {
+			flush_all(w);
+			give_progress(w);
+			next = now + interval;
+		} else if (!any && w->held_count > r->pool.blocks / 4) {
+			flush_all(w); // nothing to do, and blocks are getting scarce
+		}
+		if (any)
+			continue;
+		if (last)
+			break;
+		doorbell_wait(&w->bell, seen, (int)((next - now) / 1000000) + 1);
+	}
+	give_progress(w);
+	return NULL;
+}

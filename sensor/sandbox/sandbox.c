@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sensor/sandbox/sandbox.h"
+
+#include <grp.h>
+#include <linux/capability.h>
+#include <seccomp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "sensor/sandbox/landlock.h"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
+
+// What libc and OpenSSL need to run, clocks, memory, threads' locks, files that are open, sockets that are open.
+static const int common_calls[] = {
+	SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(close), SCMP_SYS(fstat), SCMP_SYS(newfstatat), SCMP_SYS(lseek),
+	SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(sendmsg), SCMP_SYS(recvmsg), SCMP_SYS(sendto), SCMP_SYS(recvfrom),
+	SCMP_SYS(mmap), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(mprotect), SCMP_SYS(madvise), SCMP_SYS(brk),
+	SCMP_SYS(mlock), SCMP_SYS(mlock2), SCMP_SYS(munlock), SCMP_SYS(futex), SCMP_SYS(clock_gettime), SCMP_SYS(clock_nanosleep),
+	SCMP_SYS(nanosleep), SCMP_SYS(gettimeofday), SCMP_SYS(getrandom), SCMP_SYS(getpid), SCMP_SYS(gettid),
+	SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn), SCMP_SYS(sigaltstack),
+	SCMP_SYS(restart_syscall), SCMP_SYS(sched_yield), SCMP_SYS(exit), SCMP_SYS(exit_group), SCMP_SYS(tgkill),
+	SCMP_SYS(getuid), SCMP_SYS(geteuid), SCMP_SYS(getgid), SCMP_SYS(getegid), SCMP_SYS(fcntl), SCMP_SYS(set_robust_list),
+	SCMP_SYS(rseq), SCMP_SYS(prlimit64), SCMP_SYS(uname),
+};
+
+static const int keeper_calls[] = {
+	SCMP_SYS(openat), SCMP_SYS(pread64), SCMP_SYS(pwrite64), SCMP_SYS(fsync), SCMP_SYS(fdatasync), SCMP_SYS(ftruncate),
+	SCMP_SYS(fallocate), SCMP_SYS(renameat), SCMP_SYS(renameat2), SCMP_SYS(flock), SCMP_SYS(adjtimex),
+	SCMP_SYS(clock_adjtime),
+};
+
+static const int recorder_calls[] = {
+	SCMP_SYS(openat), SCMP_SYS(pread64), SCMP_SYS(pwrite64), SCMP_SYS(fsync), SCMP_SYS(fdatasync), SCMP_SYS(ftruncate),
+	SCMP_SYS(fallocate), SCMP_SYS(mkdirat), SCMP_SYS(getsockopt), SCMP_SYS(setsockopt), SCMP_SYS(clone),
+	SCMP_SYS(prctl), SCMP_SYS(sched_getaffinity), SCMP_SYS(sched_setaffinity), SCMP_SYS(getcpu), SCMP_SYS(sched_getparam),
+	SCMP_SYS(sched_getscheduler), SCMP_SYS(fstatfs), SCMP_SYS(fadvise64), SCMP_SYS(bind), SCMP_SYS(getsockname), SCMP_SYS(unlinkat),
+};
+
+// What the sanitizers' run-time needs besides: reading /proc, its own threads, writing reports.
+static const int sanitizer_calls[] = {
+	SCMP_SYS(openat), SCMP_SYS(readlink), SCMP_SYS(readlinkat), SCMP_SYS(clone), SCMP_SYS(prctl), SCMP_SYS(sched_getaffinity),
+	SCMP_SYS(getdents64), SCMP_SYS(pipe2), SCMP_SYS(wait4), SCMP_SYS(arch_prctl), SCMP_SYS(process_vm_readv),
+	SCMP_SYS(ioctl), SCMP_SYS(set_tid_address), SCMP_SYS(ptrace), SCMP_SYS(open),
+	SCMP_SYS(getdents), SCMP_SYS(getppid), SCMP_SYS(dup), SCMP_SYS(stat), SCMP_SYS(access),
+};
+
+// A role that tries one of these has been taken over: it ends. Everything else unknown gets ENOSYS and a log line, for a
+// new libc must not end a recording.
+static const int deadly_calls[] = {
+	SCMP_SYS(execve), SCMP_SYS(execveat), SCMP_SYS(ptrace), SCMP_SYS(socket), SCMP_SYS(mount),
+};
+
+static int allow(scmp_filter_ctx ctx, uint32_t action, const int *calls, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		int r = seccomp_rule_add(ctx, action, calls[i], 0);
+
+		if (r < 0 && r != -EEXIST)
+			return r;
+	}
+	return 0;
+}
+#define ALLOW(ctx, action, list) allow(ctx, action, list, sizeof(list) / sizeof((list)[0]))
+
+static int seccomp_enter(enum sandbox_role role)
+{
+	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
+	int r;
+
+	if (!ctx)
+		return -ENOMEM;
+	seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1);
+	seccomp_attr_set(ctx, SCMP_FLTATR_CTL_LOG, 1);
+	r = ALLOW(ctx, SCMP_ACT_ALLOW, common_calls);
+	if (r == 0 && role == SANDBOX_KEEPER)
+		r = ALLOW(ctx, SCMP_ACT_ALLOW, keeper_calls);
+	if (r == 0 && role == SANDBOX_RECORDER)
+		r = ALLOW(ctx, SCMP_ACT_ALLOW, recorder_calls);
+	if (r == 0 && SANITIZED)
+		r = ALLOW(ctx, SCMP_ACT_ALLOW, sanitizer_calls);
+	if (r == 0)
+		r = ALLOW(ctx, SCMP_ACT_KILL_PROCESS, deadly_calls); // what stands in a list above stays allowed
+	if (r == 0)
+		r = seccomp_load(ctx);
+	seccomp_release(ctx);
+	return r;
+}
+
+static int drop_user(uint32_t uid)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct none[2] = {0};
+
+	if (uid != UINT32_MAX && (setgroups(0, NULL) < 0 || setresgid(uid, uid, uid) < 0 || setresuid(uid, uid, uid) < 0))
+		return -errno;
+	// Without a change of user the capabilities go all the same.
+	for (int cap = 0; prctl(PR_CAPBSET_READ, cap) >= 0; cap++)
+		prctl(PR_CAPBSET_DROP, cap);
+	return syscall(SYS_capset, &header, none) < 0 ? -errno : 0;
+}
+
+int sandbox_enter(const struct sandbox *s, struct error *e)
+{
+	const struct rlimit none = {0, 0};
+	int r;
+
+	setrlimit(RLIMIT_CORE, &none);
+	if (s->role != SANDBOX_RECORDER && !SANITIZED)
+		setrlimit(RLIMIT_NPROC, &none);
+	r = drop_user(s->uid);
+	if (r < 0)
+		return error_set(e, r, "cannot give up privileges: %s", strerror(-r));
+	prctl(PR_SET_DUMPABLE, SANITIZED); // LeakSanitizer must be able to look at its own process
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return error_set(e, -errno, "cannot set no_new_privs: %s", strerror(errno));
+	r = landlock_restrict(s->write_dirs, s->write_dir_count, SANITIZED ? "/proc" : NULL);
+	if (r == -ENOTSUP)
+		fprintf(stderr, "sealtap: this kernel has no Landlock; files are protected by user id and seccomp only\n");
+	else if (r < 0)
+		return error_set(e, r, "cannot close the file system (Landlock): %s", strerror(-r));
+	r = seccomp_enter(s->role);
+	if (r < 0)
+		return error_set(e, r, "cannot filter system calls (seccomp): %s", strerror(-r));
+	return 0;
+}

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// Gives up what a role does not need: user id, capabilities, files (Landlock, kernel 5.13), system calls (seccomp).
+// Call once, after everything has been opened and before any thread exists: Landlock binds the calling thread only.
+#pragma once
+
+#include <stdint.h>
+
+#include "sealtap/error.h"
+
+enum sandbox_role { SANDBOX_RECORDER, SANDBOX_KEEPER, SANDBOX_SIGNER };
+
+struct sandbox {
+	enum sandbox_role role;
+	uint32_t uid;       // UINT32_MAX: keep the present one
+	int write_dirs[2];  // directories below which files may be made, read and written
+	unsigned write_dir_count;
+};
+
+// 0, or a negative errno with e. A kernel without Landlock is reported on stderr and is no error.
+int sandbox_enter(const struct sandbox *s, struct error *e);

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sensor/supervisor/recording.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define DIR_MODE 0750
+#define DEPTH_MAX 3 // RECORDING/segments/<lane>/
+
+static int make_sub(int dir_fd, const char *name, uint32_t uid)
+{
+	int fd;
+
+	if (mkdirat(dir_fd, name, DIR_MODE) < 0)
+		return -errno;
+	fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (uid != UINT32_MAX && fchown(fd, uid, uid) < 0) {
+		int r = -errno;
+
+		close(fd);
+		return r;
+	}
+	return fd;
+}
+
+int recording_make(const struct job *job, struct recording *ret_recording, struct error *e)
+{
+	struct recording r = {-1, -1, -1};
+	uint32_t recorder = job->role_uid[0], keeper = job->role_uid[1];
+	int fd = -1;
+
+	if (mkdir(job->recording, DIR_MODE) < 0) {
+		if (errno == EEXIST)
+			return error_set(e, -EEXIST,
+					"%s exists already; a recording is never written over: choose another name, or a "
+					"template such as %%Y%%m%%dT%%H%%M%%SZ",
+					job->recording);
+		return error_set(e, -errno, "cannot make the directory %s: %s", job->recording, strerror(errno));
+	}
+	r.dir_fd = open(job->recording, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (r.dir_fd < 0 || (r.segments_fd = make_sub(r.dir_fd, "segments", recorder)) < 0 ||
+			(r.sources_fd = make_sub(r.dir_fd, "sources", recorder)) < 0 ||
+			(fd = make_sub(r.dir_fd, "keys", keeper)) < 0 || close(fd) < 0 ||
+			(fd = make_sub(r.dir_fd, "checkpoints", keeper)) < 0 || close(fd) < 0 ||
+			(keeper != UINT32_MAX && fchown(r.dir_fd, keeper, keeper) < 0)) {
+		int failed = errno ? -errno : -EIO;
+
+		recording_unmake(job, &r);
+		return error_set(e, failed, "cannot make the directories of %s: %s", job->recording, strerror(-failed));
+	}
+	*ret_recording = r;
+	return 0;
+}
+
+void recording_unmake(const struct job *job, struct recording *r)
+{
+	static const char *const subs[] = {"segments", "sources", "keys", "checkpoints"};
+
+	if (r->sources_fd >= 0)
+		for (unsigned i = 0; i < job->source_count; i++) {
+			char name[64];
+
+			snprintf(name, sizeof(name), "%u.extra.jsonl.zst", i);
+			unlinkat(r->sources_fd, name, 0);
+		}
+	// Only empty directories go: had anything been recorded, this would leave it all.
+	for (size_t i = 0; r->dir_fd >= 0 && i < sizeof(subs) / sizeof(subs[0]); i++)
+		unlinkat(r->dir_fd, subs[i], AT_REMOVEDIR);
+	rmdir(job->recording);
+}
+
+static void chown_tree(int fd, uint32_t uid, uint32_t gid, unsigned depth)
+{
+	DIR *dir = fdopendir(fd);
+	struct dirent *entry;
+
+	if (!dir) {
+		close(fd);
+		return;
+	}
+	while ((entry = readdir(dir))) {
+		int sub;
+
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+			continue;
+		if (fchownat(dirfd(dir), entry->d_name, uid, gid, AT_SYMLINK_NOFOLLOW) < 0)
+			fprintf(stderr, "sealtap: cannot hand over %s: %s\n", entry->d_name, strerror(errno));
+		if (entry->d_type != DT_DIR || depth == 0)
+			continue;
+		sub = openat(dirfd(dir), entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (sub >= 0)
+			chown_tree(sub, uid, gid, depth - 1);
+	}
+	closedir(dir);
+}
+
+void recording_hand_over(const struct job *job, struct recording *r)
+{
+	int fd;
+
+	if (job->role_uid[0] == UINT32_MAX)
+		return;
+	fd = openat(r->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	if (fchown(fd, job->owner_uid, job->owner_gid) < 0)
+		fprintf(stderr, "sealtap: cannot hand over %s: %s\n", job->recording, strerror(errno));
+	chown_tree(fd, job->owner_uid, job->owner_gid, DEPTH_MAX);
+}

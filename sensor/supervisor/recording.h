@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// The recording's directory: made before anything else, given to the roles' users, at the end to its owner.
+#pragma once
+
+#include "sealtap/error.h"
+#include "sensor/ipc/job.h"
+
+struct recording {
+	int dir_fd;
+	int segments_fd;
+	int sources_fd;
+};
+
+// -EEXIST when there is anything under that name already: an existing recording is never a target.
+int recording_make(const struct job *job, struct recording *ret_recording, struct error *e);
+// Takes the directory away again, if nothing was ever recorded in it.
+void recording_unmake(const struct job *job, struct recording *r);
+// Hands the finished recording to the operator.
+void recording_hand_over(const struct job *job, struct recording *r);

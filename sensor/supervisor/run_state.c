@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sensor/supervisor/run_state.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "sensor/ipc/roles.h"
+#include "sensor/recorder/pool.h"
+#include "sensor/supervisor/spawn.h"
+
+#define FAILED_STARTS_MAX 3 // recorders in a row that died before they captured
+#define RESTARTS_MAX 100
+
+static int start_recorder(struct run *run, int keeper_end, struct error *e)
+{
+	int pair[2], r = wire_pair(pair);
+
+	if (r < 0)
+		return error_set(e, r, "cannot make a socket: %s", strerror(-r));
+	const int fds[] = {run->job_fd, pair[1], keeper_end, run->recording.segments_fd, run->recording.sources_fd, run->pool_fd};
+
+	run->capturing = false;
+	r = spawn_role("sealtap-recorder", fds, 6, ROLE_JOB_FD, run->job->kind == JOB_INGEST, &run->recorder, e);
+	close(pair[1]);
+	if (r < 0) {
+		close(pair[0]);
+		return r;
+	}
+	run->recorder_fd = pair[0];
+	return 0;
+}
+
+static int start_roles(struct run *run, int key_fd, int origins_fd, struct error *e)
+{
+	int sup[2] = {-1, -1}, rec[2] = {-1, -1}, sign[2] = {-1, -1}, r = 0;
+
+	if (wire_pair(sup) < 0 || wire_pair(rec) < 0 || wire_pair(sign) < 0)
+		return error_set(e, -errno, "cannot make sockets: %s", strerror(errno));
+	const int signer_fds[] = {key_fd, sign[1]};
+	const int keeper_fds[] = {run->job_fd, sup[1], rec[1], sign[0], run->recording.dir_fd, origins_fd};
+
+	r = spawn_role("sealtap-signer", signer_fds, 2, SIGNER_KEY_FD, false, &run->signer, e);
+	if (r == 0)
+		r = spawn_role("sealtap-keeper", keeper_fds, 6, ROLE_JOB_FD, false, &run->keeper, e);
+	if (r == 0)
+		r = start_recorder(run, rec[0], e);
+	run->keeper_fd = sup[0];
+	close(sup[1]);
+	close(rec[0]);
+	close(rec[1]);
+	close(sign[0]);
+	close(sign[1]);
+	close(key_fd);
+	close(origins_fd);
+	return r;
+}
+
+int run_start(struct run *run, int job_fd, int key_fd, int origins_fd, struct error *e)
+{
+	int r;
+
+	memset(run, 0, sizeof(*run));
+	run->job_fd = job_fd;
+	run->pool_fd = run->keeper_fd = run->recorder_fd = -1;
+	run->recording = (struct recording){-1, -1, -1};
+	r = job_map(job_fd, &run->job, e);
+	if (r < 0)
+		return r;
+	r = pool_create(run->job->pool_blocks, &run->pool_fd, e);
+	if (r < 0)
+		return r;
+	r = recording_make(run->job, &run->recording, e);
+	if (r < 0)
+		return r;
+	r = start_roles(run, key_fd, origins_fd, e);
+	if (r < 0) {
+		if (run->keeper > 0)
+			kill(run->keeper, SIGKILL);
+		recording_unmake(run->job, &run->recording);
+	}
+	return r;
+}
+
+static void close_recording(struct run *run, const char *reason)
+{
+	if (run->closing || run->keeper_fd < 0)
+		return;
+	run->closing = true;
+	snprintf(run->reason, sizeof(run->reason), "%s", reason);
+	if (wire_send_plain(run->keeper_fd, WIRE_CLOSE, 0, 0, reason) < 0)
+		run->broken = true;
+}
+
+void run_stop(struct run *run)
+{
+	run->stopping = true;
+	if (run->recorder_fd >= 0)
+		wire_send_plain(run->recorder_fd, WIRE_STOP, 0, 0, NULL);
+}
+
+void run_recorder_says(struct run *run)
+{
+	union wire_message m;
+	int type = wire_recv(run->recorder_fd, &m, NULL);
+
+	switch (type) {
+	case WIRE_CAPTURING:
+		run->capturing = true;
+		run->failed_starts = 0;
+		report_capturing(run);
+		if (run->stopping)
+			run_stop(run);
+		break;
+	case WIRE_STATUS:
+		run->status = m.status;
+		report_progress(run);
+		break;
+	case WIRE_DONE:
+		run->done = true;
+		run->damaged = m.plain.number;
+		if (wire_text_ok(m.plain.text, sizeof(m.plain.text)))
+			snprintf(run->reason, sizeof(run->reason), "%.60s", m.plain.text);
+		break;
+	case WIRE_FAILED: // it has said why; its death follows
+		break;
+	default:
+		close(run->recorder_fd);
+		run->recorder_fd = -1;
+	}
+}
+
+void run_keeper_says(struct run *run)
+{
+	union wire_message m;
+	int type = wire_recv(run->keeper_fd, &m, NULL);
+
+	switch (type) {
+	case WIRE_OPENED:
+		run->opened = true;
+		memcpy(run->recording_id, m.begin_answer.recording_id, DIGEST_LEN);
+		break;
+	case WIRE_CLOSED:
+		run->closed = m.plain.result == 0;
+		run->broken = m.plain.result != 0;
+		break;
+	default:
+		close(run->keeper_fd);
+		run->keeper_fd = -1;
+	}
+}
+
+static void describe(int status, char *out, size_t size)
+{
+	if (WIFSIGNALED(status))
+		snprintf(out, size, "ended by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
+	else
+		snprintf(out, size, "exited with status %d", WEXITSTATUS(status));
+}
+
+// The recorder is gone without having said that it was done.
+static void recorder_died(struct run *run, int status)
+{
+	struct wire_plain died = {0};
+	struct error e = {0};
+	int pair[2] = {-1, -1};
+	bool again = run->opened && run->job->kind == JOB_CAPTURE && !run->stopping && !run->broken &&
+			run->restarts < RESTARTS_MAX && (run->capturing || ++run->failed_starts < FAILED_STARTS_MAX);
+
+	describe(status, died.text, sizeof(died.text));
+	if (!run->opened)
+		return; // nothing was recorded: run_finish takes the directory away
+	fprintf(stderr, "%ssealtap: the recorder %s; %s\n", run->shown ? "\n" : "", died.text,
+			again ? "another one goes on with new segments" : "the recording ends");
+	if (again && wire_pair(pair) < 0)
+		again = false;
+	if (wire_send(run->keeper_fd, WIRE_RECORDER_DIED, &died, sizeof(died), again ? pair[1] : -1) < 0)
+		again = false;
+	if (again) {
+		run->restarts++;
+		if (start_recorder(run, pair[0], &e) < 0) {
+			fprintf(stderr, "sealtap: %s\n", e.text);
+			again = false;
+		}
+	}
+	if (pair[0] >= 0) {
+		close(pair[0]);
+		close(pair[1]);
+	}
+	if (!again)
+		close_recording(run, "recorder-failed");
+}
+
+// Whatever a role said before it died is read first.
+static void drain(struct run *run)
+{
+	while (run->recorder_fd >= 0 && run->recorder == 0)
+		run_recorder_says(run);
+}
+
+void run_reap(struct run *run)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (pid == run->signer) {
+			run->signer = 0;
+		} else if (pid == run->recorder) {
+			run->recorder = 0;
+			drain(run);
+			if (run->done && WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+				char reason[64];
+
+				memcpy(reason, run->reason, sizeof(reason));
+				close_recording(run, reason);
+			} else {
+				recorder_died(run, status);
+			}
+		} else if (pid == run->keeper) {
+			run->keeper = 0;
+			while (run->keeper_fd >= 0)
+				run_keeper_says(run);
+			if (run->closed)
+				continue;
+			run->broken = true;
+			if (run->opened)
+				fprintf(stderr,
+						"%ssealtap: THE KEEPER DIED: nothing can be signed any more and recording stops now. "
+						"`sealtap recover %s` states what there is\n",
+						run->shown ? "\n" : "", run->job->recording);
+			if (run->recorder > 0)
+				kill(run->recorder, SIGKILL);
+		}
+	}
+}
+
+bool run_over(const struct run *run)
+{
+	if (run->recorder > 0)
+		return false;
+	return run->keeper == 0 || !run->opened;
+}
+
+static int exit_code(const struct run *run)
+{
+	static const char *const good[] = {"end-of-input", "duration", "packets", "signal"};
+
+	if (run->broken || !run->closed)
+		return 1;
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		if (strcmp(good[i], run->reason) == 0)
+			return 0;
+	return strcmp(run->reason, "recorder-failed") == 0 ? 1 : 3;
+}
+
+int run_finish(struct run *run)
+{
+	int code;
+
+	if (!run->opened) {
+		if (run->keeper_fd >= 0)
+			close(run->keeper_fd); // it ends by itself
+		while (waitpid(-1, NULL, 0) > 0)
+			;
+		recording_unmake(run->job, &run->recording);
+		return 3;
+	}
+	while (run->signer > 0 && waitpid(run->signer, NULL, 0) < 0 && errno == EINTR)
+		;
+	recording_hand_over(run->job, &run->recording);
+	code = exit_code(run);
+	report_end(run, code);
+	return code;
+}

@@ -65,8 +65,9 @@ static void read_stats(struct rx *rx, struct rx_lane *lane, uint64_t now)
 	c->driver_mask = stats.mask;
 }
 
-// The block leaves RX: to the sealer with the shortest queue.
-static void publish(struct rx *rx, struct rx_lane *lane, uint32_t flags)
+// The block leaves RX: to the sealer with the shortest queue. in_hand is 1 when a frame has been counted as received that
+// will go into the next block: the law holds at the end of every block.
+static void publish(struct rx *rx, struct rx_lane *lane, uint32_t flags, unsigned in_hand)
 {
 	struct recorder *r = rx->recorder;
 	struct block *b = &r->pool.block[lane->block];
@@ -83,6 +84,7 @@ static void publish(struct rx *rx, struct rx_lane *lane, uint32_t flags)
 		flags |= BLOCK_SEGMENT_END;
 	b->flags = flags;
 	b->counters = lane->shared->rx;
+	b->counters.received -= in_hand;
 	memcpy(b->loss, lane->shared->loss, sizeof(b->loss));
 	for (int i = 0; i < DROP_CAUSES; i++)
 		lane->shared->loss[i] = (struct block_loss){0};
@@ -113,7 +115,7 @@ static void publish_all(struct rx *rx)
 {
 	for (unsigned i = 0; i < rx->lane_count; i++)
 		if (rx->lane[i].block != BLOCK_NONE)
-			publish(rx, &rx->lane[i], 0);
+			publish(rx, &rx->lane[i], 0, 0);
 }
 
 // Blocks until a block is free. Only for sources that can wait; gives the blocks under way away first, else a file with
@@ -154,7 +156,7 @@ static __attribute__((noinline)) struct block *make_room(struct rx *rx, struct r
 	uint32_t id;
 
 	if (lane->block != BLOCK_NONE)
-		publish(rx, lane, 0);
+		publish(rx, lane, 0, 1);
 	id = live ? block_take(rx) : block_wait(rx);
 	if (id == BLOCK_NONE)
 		return NULL;
@@ -295,7 +297,7 @@ static void flush_due(struct rx *rx)
 			block_due = true;
 		}
 		if (block_due || (segment_due && lane->block != BLOCK_NONE))
-			publish(rx, lane, 0);
+			publish(rx, lane, 0, 0);
 	}
 }
 
@@ -312,7 +314,7 @@ static void lanes_end(struct rx *rx)
 				continue;
 			block_start(rx, lane, id);
 		}
-		publish(rx, lane, BLOCK_SEGMENT_END | BLOCK_LANE_END);
+		publish(rx, lane, BLOCK_SEGMENT_END | BLOCK_LANE_END, 0);
 	}
 	free(rx->lane);
 	rx->lane = NULL;

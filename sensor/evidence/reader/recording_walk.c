@@ -49,7 +49,7 @@ static void walk_dir(struct walker *w, int dirfd, const char *path, entry_fn *en
 		if (strcmp(path, ".") == 0)
 			snprintf(where, sizeof(where), "%s", e->d_name);
 		else
-			snprintf(where, sizeof(where), "%s/%s", path, e->d_name);
+			snprintf(where, sizeof(where), "%.60s/%.255s", path, e->d_name); // paths of the format are short
 		if (fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
 			// Gone again: a live recording renames checkpoint.tmp.
 			if (errno != ENOENT)

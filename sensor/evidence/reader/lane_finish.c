@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Checks 9 and 10 after the ledger has passed: segments that nobody completed, files that nobody began, sums of losses.
+#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -32,10 +33,12 @@ static void unsealed_segment(
 	unsealed_counters(v, path, s, v->lanes[number]);
 	if (!v->listener) {
 		lane_task(v, number, s, &task);
-		task.whole = recovery != NULL;
+		task.whole = recovery != NULL || v->unsealed != NULL;
 		segment_check(&v->checker, &task, &found);
 		if (recovery)
 			recovery_segment_check(v, recovery, number, s->number, newest, &found);
+		if (v->unsealed && v->unsealed->unsealed(v->unsealed->user, number, s->number, newest, &found) < 0)
+			report_errno(v->report, path, -ENOMEM);
 	}
 	v->report->packets += newest ? newest->packets : 0;
 	v->report->stored_bytes += newest ? newest->bytes : 0;

@@ -23,6 +23,15 @@ struct walker {
 // One entry; returns false when the name has no place in this directory.
 typedef bool entry_fn(struct walker *w, int dirfd, const char *name, const struct stat *st);
 
+static const char *kind_of(const struct stat *st)
+{
+	if (S_ISLNK(st->st_mode))
+		return "a symbolic link";
+	if (S_ISREG(st->st_mode))
+		return "a file of this name";
+	return S_ISDIR(st->st_mode) ? "a directory of this name" : "something else of this name";
+}
+
 static void walk_dir(struct walker *w, int dirfd, const char *path, entry_fn *entry)
 {
 	char where[WHERE_MAX];
@@ -49,16 +58,15 @@ static void walk_dir(struct walker *w, int dirfd, const char *path, entry_fn *en
 		if (strcmp(path, ".") == 0)
 			snprintf(where, sizeof(where), "%s", e->d_name);
 		else
-			snprintf(where, sizeof(where), "%.60s/%.255s", path, e->d_name); // paths of the format are short
+			snprintf(
+			        where, sizeof(where), "%.60s/%.255s", path, e->d_name); // paths of the format are short
 		if (fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
 			// Gone again: a live recording renames checkpoint.tmp.
 			if (errno != ENOENT)
 				report_errno(w->report, where, -errno);
 		} else if (!entry(w, dirfd, e->d_name, &st)) {
 			report_add(w->report, VERDICT_INVALID, "unexpected-file", where, "only the names of the format",
-			        S_ISLNK(st.st_mode)   ? "a symbolic link"
-			        : S_ISREG(st.st_mode) ? "a file of this name"
-			                              : "something else of this name");
+			        kind_of(&st));
 		}
 	}
 	if (errno != 0)

@@ -34,7 +34,7 @@ static void ledger_rest(struct verify *v, struct ledger_file *file, struct diges
 // All lines that the checkpoint covers, then the others; the hash of the whole file for recovery.json.
 static void ledger_pass(struct verify *v)
 {
-	struct digest *all = v->walk->recovery ? digest_new() : NULL;
+	struct digest *all = v->walk->recovery || v->unsealed ? digest_new() : NULL;
 	struct ledger_file file;
 	const char *line;
 	size_t len;

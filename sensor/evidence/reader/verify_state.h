@@ -46,12 +46,21 @@ struct segment_listener {
 	void *user;
 };
 
+// Told about every segment without a `segment` line after all of its file was read, for recovery_scan.
+struct unsealed_listener {
+	int (*unsealed)(void *user, uint64_t lane, uint64_t number, const struct segment_point *newest,
+	        const struct segment_found *found);
+	void *user;
+};
+
 struct verify {
 	int dirfd;
 	const struct verify_options *options;
 	struct verify_report *report;
 	struct recording_walk *walk;
 	const struct segment_listener *listener; // not NULL: segments are listed, not read
+
+	const struct unsealed_listener *unsealed; // not NULL: unsealed segments and the ledger are hashed to their end
 
 	bool has_checkpoint; // the file parses
 	struct checkpoint checkpoint;

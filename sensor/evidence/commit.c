@@ -17,8 +17,8 @@
 #include "sensor/evidence/digest.h"
 #include "sensor/evidence/merkle.h"
 
-#define BURST 32u        // messages hashed at once: enough to fill the SIMD lanes, small enough for the L2 cache
-#define BURST_BYTES 2048u // larger packets go one by one: for them nothing is gained
+#define IN_FLIGHT 64u     // messages under way: more than there are SIMD lanes, small enough for the L2 cache
+#define IN_FLIGHT_BYTES 2048u // larger packets go one by one: for them little is gained
 
 struct fixed_part {
 	uint8_t salt[SALT_LEN];
@@ -47,8 +47,7 @@ struct commit {
 	uint8_t tile[TILE_PACKETS * DIGEST_LEN];
 #ifdef HAVE_IPSEC_MB
 	IMB_MGR *mb; // NULL: OpenSSL hashes everything
-	IMB_JOB job[BURST];
-	uint8_t message[BURST][COMMIT_FIXED_LEN + BURST_BYTES];
+	uint8_t message[IN_FLIGHT][COMMIT_FIXED_LEN + IN_FLIGHT_BYTES];
 #endif
 };
 
@@ -115,38 +114,59 @@ static int hash_by_openssl(struct commit *c, unsigned at)
 }
 
 #ifdef HAVE_IPSEC_MB
-// The engine hashes whole messages, so each packet is copied behind its fixed part. Packets that do not fit go to OpenSSL.
+static bool completed(IMB_JOB *job, unsigned *under_way, bool *failed)
+{
+	if (!job)
+		return false;
+	*failed |= job->status != IMB_STATUS_COMPLETED;
+	(*under_way)--;
+	return true;
+}
+
+// The engine hashes whole messages, several at a time, so each packet is copied behind its fixed part. Jobs complete in
+// the order in which they were submitted. Packets that do not fit go to OpenSSL.
 static int hash_by_ipsec_mb(struct commit *c)
 {
-	unsigned jobs = 0;
-	int r;
+	unsigned slot = 0, under_way = 0;
+	bool failed = false;
+	int r = 0;
 
-	for (unsigned at = 0; at < c->count; at++) {
+	for (unsigned at = 0; at < c->count && r == 0; at++) {
 		const struct commit_packet *p = &c->packet[at];
+		struct fixed_part fixed;
+		uint8_t *message;
+		IMB_JOB *job;
 
-		if (p->caplen > BURST_BYTES) {
+		if (p->caplen > IN_FLIGHT_BYTES) {
 			r = hash_by_openssl(c, at);
-			if (r < 0)
-				return r;
-		} else {
-			struct fixed_part fixed;
-
-			fixed_part_fill(c, at, &fixed);
-			memcpy(c->message[jobs], c->prefix, COMMIT_PREFIX_LEN);
-			memcpy(c->message[jobs] + COMMIT_PREFIX_LEN, &fixed, sizeof(fixed));
-			memcpy(c->message[jobs] + COMMIT_FIXED_LEN, p->data, p->caplen);
-			c->job[jobs].src = c->message[jobs];
-			c->job[jobs].msg_len_to_hash_in_bytes = COMMIT_FIXED_LEN + p->caplen;
-			c->job[jobs].auth_tag_output = c->tile + at * DIGEST_LEN;
-			jobs++;
+			continue;
 		}
-		if (jobs == BURST || (jobs > 0 && at + 1 == c->count)) {
-			if (IMB_SUBMIT_HASH_BURST_NOCHECK(c->mb, c->job, jobs, IMB_AUTH_SHA_256) != jobs)
-				return -EIO;
-			jobs = 0;
-		}
+		while (under_way == IN_FLIGHT && completed(IMB_FLUSH_JOB(c->mb), &under_way, &failed))
+			;
+		message = c->message[slot++ % IN_FLIGHT];
+		fixed_part_fill(c, at, &fixed);
+		memcpy(message, c->prefix, COMMIT_PREFIX_LEN);
+		memcpy(message + COMMIT_PREFIX_LEN, &fixed, sizeof(fixed));
+		memcpy(message + COMMIT_FIXED_LEN, p->data, p->caplen);
+		job = IMB_GET_NEXT_JOB(c->mb);
+		job->cipher_mode = IMB_CIPHER_NULL;
+		job->chain_order = IMB_ORDER_HASH_CIPHER;
+		job->hash_alg = IMB_AUTH_SHA_256;
+		job->src = message;
+		job->hash_start_src_offset_in_bytes = 0;
+		job->msg_len_to_hash_in_bytes = COMMIT_FIXED_LEN + p->caplen;
+		job->auth_tag_output = c->tile + at * DIGEST_LEN;
+		job->auth_tag_output_len_in_bytes = DIGEST_LEN;
+		under_way++;
+		job = IMB_SUBMIT_JOB_NOCHECK(c->mb);
+		while (completed(job, &under_way, &failed))
+			job = IMB_GET_COMPLETED_JOB(c->mb);
 	}
-	return 0;
+	while (completed(IMB_FLUSH_JOB(c->mb), &under_way, &failed))
+		;
+	if (failed || under_way)
+		return -EIO;
+	return r;
 }
 #endif
 
@@ -224,7 +244,7 @@ static bool engines_agree(struct commit *c)
 {
 	static const uint8_t bytes[300] = {1, 2, 3};
 	static const uint32_t lengths[] = {0, 1, 7, 8, 15, 16, 17, 60, 100, 300};
-	const struct commit_segment segment = {.lane = 1, .linktype = 1};
+	const struct commit_segment segment = {.lane = 1, .linktype = 1}; // lengths around one and two SHA-256 blocks
 	uint8_t fast[DIGEST_LEN], slow[DIGEST_LEN];
 	IMB_MGR *mb = c->mb;
 	bool ok = true;

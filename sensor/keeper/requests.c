@@ -18,16 +18,32 @@ bool counters_law_holds(const struct counters *c)
 	over |= __builtin_add_overflow(sum, c->shunted, &sum);
 	for (int i = 0; i < DROP_CAUSES; i++)
 		over |= __builtin_add_overflow(sum, c->dropped[i], &sum);
-	return !over && sum == c->received;
+	// Nothing in this issue of the format counts out_of_scope or shunted.
+	return !over && sum == c->received && c->out_of_scope == 0 && c->shunted == 0;
 }
 
 static bool counters_grew(const struct counters *from, const struct counters *to)
 {
+	uint64_t both = from->driver_mask & to->driver_mask;
+
+	if ((both & COUNTERS_DRIVER_RECEIVED) && to->driver_received < from->driver_received)
+		return false;
+	if ((both & COUNTERS_DRIVER_DROPPED) && to->driver_dropped < from->driver_dropped)
+		return false;
 	for (int i = 0; i < DROP_CAUSES; i++)
 		if (to->dropped[i] < from->dropped[i])
 			return false;
-	return to->received >= from->received && to->recorded >= from->recorded && to->filtered >= from->filtered &&
-			to->out_of_scope >= from->out_of_scope && to->shunted >= from->shunted;
+	return to->received >= from->received && to->recorded >= from->recorded && to->filtered >= from->filtered;
+}
+
+// From what was signed of a segment to what is said now: everything grows, or the file is as it was.
+static bool state_grew(const struct wire_segment_state *from, const struct wire_segment_state *to)
+{
+	if (!counters_grew(&from->counters, &to->counters))
+		return false;
+	if (to->frames == from->frames)
+		return to->bytes == from->bytes && to->packets == from->packets && memcmp(to->root, from->root, DIGEST_LEN) == 0;
+	return to->frames > from->frames && to->bytes > from->bytes && to->packets >= from->packets;
 }
 
 static struct keeper_segment *find_open(struct keeper *k, uint32_t lane, uint32_t number, struct keeper_lane **ret_lane)
@@ -116,9 +132,8 @@ static int progress(struct keeper *k, int fd, const union wire_message *m)
 		const struct wire_segment_state *now = &p->segment[i];
 
 		s = find_open(k, now->lane, now->number, &lane);
-		if (!s || now->frames < s->progress.frames || now->bytes < s->progress.bytes ||
-				now->packets < s->progress.packets || !counters_law_holds(&now->counters) ||
-				!counters_grew(&s->progress.counters, &now->counters))
+		if (!s || now->frames == 0 || !counters_law_holds(&now->counters) || !state_grew(&s->progress, now) ||
+				!counters_grew(&lane->end, &now->counters))
 			return -EPROTO;
 	}
 	r = keeper_record_progress(k, p);
@@ -140,9 +155,10 @@ static int seal(struct keeper *k, int fd, const union wire_message *m)
 	struct keeper_segment *open = find_open(k, s->state.lane, s->state.number, &lane);
 	int r;
 
-	if (!open || open != &lane->open[0] || s->state.frames < open->progress.frames ||
-			s->state.bytes < open->progress.bytes || s->state.packets < open->progress.packets ||
-			!counters_law_holds(&s->state.counters) || !counters_grew(&lane->end, &s->state.counters) ||
+	// A complete segment has one frame more than any progress of it: the last.
+	if (!open || open != &lane->open[0] || s->state.frames == open->progress.frames || s->adopted > 1 ||
+			!state_grew(&open->progress, &s->state) || !counters_law_holds(&s->state.counters) ||
+			!counters_grew(&lane->end, &s->state.counters) ||
 			s->state.counters.recorded - lane->end.recorded != s->state.packets)
 		return -EPROTO;
 	r = keeper_record_segment(k, lane, s);

@@ -56,6 +56,8 @@ struct rx_lane { // RX thread
 	uint64_t segment_packets;
 	uint64_t segment_since_ns;
 	uint64_t stats_at_ns;
+	uint64_t driver_received; // counted by the drivers of earlier recorders: ours counts from 0
+	uint64_t driver_dropped;
 	bool dirty; // counters changed since the last block was published
 	bool ended;
 	struct pool_lane *shared;

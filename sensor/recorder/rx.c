@@ -60,8 +60,8 @@ static void read_stats(struct rx *rx, struct rx_lane *lane, uint64_t now)
 	lane->stats_at_ns = now;
 	if (!s->ops->stats || s->ops->stats(s, lane->shared->source_lane, &stats) < 0)
 		return;
-	c->driver_received = stats.received;
-	c->driver_dropped = stats.dropped;
+	c->driver_received = lane->driver_received + stats.received;
+	c->driver_dropped = lane->driver_dropped + stats.dropped;
 	c->driver_mask = stats.mask;
 }
 
@@ -271,8 +271,12 @@ static int lanes_update(struct rx *rx, struct source *s, uint32_t source_index)
 		}
 		pthread_mutex_unlock(&r->lanes_mutex);
 		lane = &rx->lane[rx->lane_count++];
-		*lane = (struct rx_lane){
-			.id = id, .block = BLOCK_NONE, .segment_since_ns = monotonic_ns(), .shared = &shared->lane[id]};
+		*lane = (struct rx_lane){.id = id,
+			.block = BLOCK_NONE,
+			.segment_since_ns = monotonic_ns(),
+			.driver_received = shared->lane[id].rx.driver_received,
+			.driver_dropped = shared->lane[id].rx.driver_dropped,
+			.shared = &shared->lane[id]};
 	}
 	return 0;
 }

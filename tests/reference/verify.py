@@ -171,9 +171,9 @@ _time = re.compile(r"(0|[1-9][0-9]{0,10})\.([0-9]{9})")
 
 def ns(v):
     m = _time.fullmatch(v) if type(v) is str else None
-    if not m or int(m[1]) > 18446744073:
+    if not m or int(m[1] + m[2]) > U64:
         raise Bad("time expected")
-    return int(m[1]) * 10**9 + int(m[2])
+    return int(m[1] + m[2])
 
 
 def t_hex(n):
@@ -779,6 +779,7 @@ class Verifier:
 
     def keys(self):
         self.public, self.named = {}, {}
+        self.last_named = self.named_in_unsigned()
         for n, (i, o) in enumerate(self.of("key"), 1):
             if o["epoch"] != n:
                 self.bad("epoch", "line %d" % i)
@@ -786,6 +787,7 @@ class Verifier:
             if not canonical_key(raw):
                 self.bad("key-not-canonical", "line %d" % i)
             self.public[o["epoch"]], self.named[o["epoch"]] = raw, i
+            self.last_named = max(self.last_named, o["epoch"])
         self.origin = None
         if self.open:
             self.origin = bytes.fromhex(self.open["origin_key"])
@@ -796,6 +798,17 @@ class Verifier:
                 message = b"sealtap epoch1 v1\0" + self.id + bytes.fromhex(o["public_key"])
                 if not signature_holds(self.origin, bytes.fromhex(o["origin_signature"]), message):
                     self.bad("origin-signature", "line 1")
+
+    def named_in_unsigned(self):
+        """The last epoch that a whole unsigned line names. Such lines decide nothing; their files may be there."""
+        last = 0
+        for raw in self.unsigned.split(b"\n")[:-1]:
+            try:
+                o = parse_line(raw)
+            except Bad:
+                break
+            last = o["epoch"] if o["type"] == "key" else last
+        return last
 
     # 5 and 6
     def note_holds(self, note, where, epoch, size):
@@ -840,7 +853,7 @@ class Verifier:
         for name in self.files:
             if name.startswith("checkpoints/"):
                 e = int(name[12:])
-                if e < 1 or (e >= last and self.closed):
+                if e < 1 or (e >= last and (self.closed or e >= self.last_named)):
                     self.bad("unexpected-name", name, "no such final checkpoint")
         if self.note and self.have_ledger:
             signer = last
@@ -867,10 +880,11 @@ class Verifier:
             data = self.need(name)
             if data is not None and data != pem(raw):
                 self.bad("key-file", name)
+        # the file of the next key may stand on the disk before its line does
         last = max(self.public, default=0)
         for name in self.files:
             if name.startswith("keys/") and name not in expected and self.open:
-                if self.closed or int(name[5:-4]) <= last:
+                if self.closed or not last < int(name[5:-4]) <= self.last_named + 1:
                     self.bad("unexpected-name", name, "no such key")
 
     # 8 to 10
@@ -921,6 +935,9 @@ class Verifier:
             m = SEGMENT_NAME.fullmatch(name)
             if m and (int(m[1]), int(m[2])) not in self.begins:
                 self.bad("segment-without-begin", name)
+        for name in sorted(self.directories):
+            if self.closed and name.startswith("segments/") and int(name[9:]) >= len(lanes):
+                self.bad("unexpected-name", name, "no such lane")
         self.walks = {}
         for key in sorted(self.begins):
             self.segment(key)
@@ -1013,9 +1030,12 @@ class Verifier:
 
     # 11
     def sources(self):
-        expected = set()
+        expected, indexes = set(), set()
         for i, o in self.of("source"):
             where = "line %d" % i
+            if o["index"] in indexes:
+                self.bad("source-twice", where)
+            indexes.add(o["index"])
             if self.open and o["index"] >= len(self.open["sources"]):
                 self.bad("source-index", where)
             extra = o.get("extra")
@@ -1029,6 +1049,9 @@ class Verifier:
             data = self.need(path)
             if data is not None and (len(data), H(data).hex()) != (int(extra["bytes"]), extra["sha256"]):
                 self.bad("extra", path)
+        if not self.closed and self.open:
+            # written before its line
+            expected |= {"sources/%d.extra.jsonl.zst" % i for i in range(len(self.open["sources"])) if i not in indexes}
         for name in sorted(self.files):
             if name.startswith("sources/") and name not in expected:
                 self.bad("unexpected-name", name, "no source line names it")

@@ -57,6 +57,8 @@ struct pool_lane {
 	struct counters rx;   // RX's part, running
 	uint64_t recorded;    // the writer's part, running
 	uint64_t dropped_disk;
+	uint64_t driver_received_base; // of earlier recorders: the driver's own counters start anew with each socket
+	uint64_t driver_dropped_base;
 	uint64_t losses[DROP_CAUSES]; // stated in the ledger before this recorder started
 	struct block_loss loss[DROP_CAUSES];
 };

@@ -2,7 +2,6 @@
 // Hands a job over: the command line's process becomes the supervisor, so that ^C and the exit code are its own.
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,21 +11,7 @@
 #include "sensor/cli/origin.h"
 #include "sensor/cli/run_options.h"
 #include "sensor/ipc/roles.h"
-
-// Beside this program (a build directory) or in libexec (installed).
-static int supervisor_path(char *out, size_t size)
-{
-	char self[PATH_MAX];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-
-	if (n < 0)
-		return -errno;
-	self[n] = '\0';
-	if (snprintf(out, size, "%s/sealtap-supervisor", dirname(self)) < (int)size && access(out, X_OK) == 0)
-		return 0;
-	snprintf(out, size, "%s/sealtap-supervisor", SEALTAP_LIBEXEC);
-	return access(out, X_OK) == 0 ? 0 : -errno;
-}
+#include "sensor/ipc/spawn.h"
 
 static int origins_open(struct error *e)
 {
@@ -66,9 +51,9 @@ int run_supervisor(const struct run_options *o, const struct job *job)
 	int fds[3] = {-1, -1, -1}, r;
 	struct error e;
 
-	r = supervisor_path(path, sizeof(path));
+	r = role_path("sealtap-supervisor", path, sizeof(path), &e);
 	if (r < 0)
-		return cli_fail(CLI_INVALID, o->verb, "cannot find sealtap-supervisor beside sealtap or in %s", SEALTAP_LIBEXEC);
+		return cli_fail(CLI_INVALID, o->verb, "%s", e.text);
 	if (access(job->recording, F_OK) == 0)
 		return cli_fail(CLI_USAGE, o->verb,
 				"%s exists already; a recording is never written over: choose another name, or a template such as "

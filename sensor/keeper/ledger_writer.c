@@ -5,6 +5,7 @@
 #include <openssl/rand.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "sensor/evidence/digest.h"
@@ -28,6 +29,7 @@ int ledger_writer_open(struct ledger_writer *w, int dir_fd, struct error *e)
 	w->fd = openat(dir_fd, "ledger.jsonl", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0640);
 	if (w->fd < 0)
 		return error_set(e, -errno, "cannot create ledger.jsonl: %s", strerror(errno));
+	flock(w->fd, LOCK_EX); // as long as the keeper lives: `recover` keeps its hands off a recording that runs
 	if (fallocate(w->fd, FALLOC_FL_KEEP_SIZE, 0, RESERVE) < 0) {
 		int r = -errno;
 

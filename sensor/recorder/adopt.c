@@ -385,6 +385,8 @@ static int adopt_lane(struct adoption *a, uint32_t id)
 	if (r == 0) {
 		lane->segment = m.adopt.next_number;
 		lane->next_seq = 0;
+		lane->driver_received_base = lane->rx.driver_received;
+		lane->driver_dropped_base = lane->rx.driver_dropped;
 		memcpy(lane->losses, m.adopt.losses, sizeof(lane->losses));
 		lane->recorded = m.adopt.counters_begin.recorded;
 		memset(lane->loss, 0, sizeof(lane->loss));

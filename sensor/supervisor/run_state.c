@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 #include "sensor/ipc/roles.h"
+#include "sensor/ipc/spawn.h"
 #include "sensor/recorder/pool.h"
-#include "sensor/supervisor/spawn.h"
 
 #define FAILED_STARTS_MAX 3 // recorders in a row that died before they captured
 #define RESTARTS_MAX 100

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "sensor/supervisor/spawn.h"
+#include "sensor/ipc/spawn.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,15 +12,20 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static int role_path(const char *name, char *out, size_t size)
+int role_path(const char *name, char *out, unsigned long size, struct error *e)
 {
 	char self[PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 
 	if (n < 0)
-		return -errno;
+		return error_set(e, -errno, "cannot read /proc/self/exe: %s", strerror(errno));
 	self[n] = '\0';
-	return snprintf(out, size, "%s/%s", dirname(self), name) < (int)size ? 0 : -ENAMETOOLONG;
+	if (snprintf(out, size, "%s/%s", dirname(self), name) < (int)size && access(out, X_OK) == 0)
+		return 0;
+	if (snprintf(out, size, "%s/%s", SEALTAP_LIBEXEC, name) < (int)size && access(out, X_OK) == 0)
+		return 0;
+	return error_set(e, -ENOENT, "cannot find %s beside this program or in %s; is sealtap installed whole?", name,
+			SEALTAP_LIBEXEC);
 }
 
 static void close_from(int first)
@@ -61,11 +66,10 @@ int spawn_role(const char *name, const int *fds, unsigned count, int first, bool
 {
 	char path[PATH_MAX];
 	pid_t pid;
-	int r = role_path(name, path, sizeof(path));
+	int r = role_path(name, path, sizeof(path), e);
 
-	if (r < 0 || access(path, X_OK) < 0)
-		return error_set(e, r < 0 ? r : -errno, "cannot find %s beside the supervisor: %s", name,
-				strerror(r < 0 ? -r : errno));
+	if (r < 0)
+		return r;
 	pid = fork();
 	if (pid < 0)
 		return error_set(e, -errno, "cannot start %s: %s", name, strerror(errno));

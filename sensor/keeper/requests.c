@@ -283,8 +283,8 @@ int keeper_recorder_request(struct keeper *k, int fd, const union wire_message *
 			continue;
 		if (m->h.type == WIRE_START && !k->opened) {
 			r = keeper_open(k, e);
-			if (r < 0)
-				return r;
+			if (r < 0) // never the recorder's fault, nor does -EPIPE of the signer's socket speak of the recorder's
+				return r == -EPIPE || r == -EPROTO ? -EIO : r;
 		}
 		r = table[i].handler(k, fd, m);
 		return r < 0 ? error_set(e, r, "request %u of the recorder: %s", m->h.type, strerror(-r)) : 0;

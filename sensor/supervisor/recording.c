@@ -63,7 +63,12 @@ int recording_make(const struct job *job, struct recording *ret_recording, struc
 void recording_unmake(const struct job *job, struct recording *r)
 {
 	static const char *const subs[] = {"segments", "sources", "keys", "checkpoints"};
+	static const char *const begun[] = {"ledger.jsonl", "salts.key", "checkpoint.tmp", "keys/origin.pub", "keys/1.pub"};
 
+	// Without a checkpoint the keeper has opened nothing: what it had begun to write says nothing.
+	if (r->dir_fd >= 0 && faccessat(r->dir_fd, "checkpoint", F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
+		for (size_t i = 0; i < sizeof(begun) / sizeof(begun[0]); i++)
+			unlinkat(r->dir_fd, begun[i], 0);
 	if (r->sources_fd >= 0)
 		for (unsigned i = 0; i < job->source_count; i++) {
 			char name[64];

@@ -85,38 +85,39 @@ static int start_keeper(struct recorder *r, struct error *e)
 	return result < 0 ? error_set(e, result, "the keeper could not open the ledger") : 0;
 }
 
-static void extra_remove(unsigned index)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "%u.extra.jsonl.zst", index);
-	unlinkat(RECORDER_EXTRAS_FD, path, 0);
-}
-
-static int extra_digest(unsigned index, struct wire_source *s)
+// Gives what a source has kept besides its place and its digest. It has had no name so far.
+static int extra_store(const struct recorder *r, unsigned index, struct wire_source *s)
 {
 	struct digest *d = digest_new();
 	uint8_t buffer[65536];
 	char path[64];
-	ssize_t n;
-	int fd;
+	int fd, result = 0;
 
 	snprintf(path, sizeof(path), "%u.extra.jsonl.zst", index);
-	fd = openat(RECORDER_EXTRAS_FD, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 || !d) {
-		digest_free(d);
-		return fd < 0 ? -errno : -ENOMEM;
+	fd = openat(RECORDER_EXTRAS_FD, path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0640);
+	if (fd < 0 || !d)
+		result = fd < 0 ? -errno : -ENOMEM;
+	while (result == 0) {
+		ssize_t n = pread(r->extra_fd[index], buffer, sizeof(buffer), (off_t)s->extra_bytes);
+
+		if (n == 0)
+			break;
+		if (n < 0 || write(fd, buffer, (size_t)n) != n)
+			result = errno ? -errno : -ENOSPC;
+		else
+			digest_update(d, buffer, (size_t)n);
+		s->extra_bytes += n > 0 ? (uint64_t)n : 0;
 	}
-	while ((n = read(fd, buffer, sizeof(buffer))) > 0) {
-		digest_update(d, buffer, (size_t)n);
-		s->extra_bytes += (uint64_t)n;
-	}
-	if (n == 0 && fsync(fd) < 0)
-		n = -1;
-	digest_peek(d, s->extra_sha256);
+	if (result == 0 && fsync(fd) < 0)
+		result = -errno;
+	if (result == 0)
+		digest_peek(d, s->extra_sha256);
+	else if (fd >= 0)
+		unlinkat(RECORDER_EXTRAS_FD, path, 0);
 	digest_free(d);
-	close(fd);
-	return n < 0 ? -EIO : 0;
+	if (fd >= 0)
+		close(fd);
+	return result;
 }
 
 // States how each input file ended. Returns the number of damaged ones, or a negative errno.
@@ -136,17 +137,13 @@ static int report_sources(struct recorder *r)
 		union wire_message answer;
 		int result = 0;
 
-		if (end->format[0] == '\0') {
-			extra_remove(i); // never begun
-			continue;
-		}
+		if (end->format[0] == '\0')
+			continue; // never begun
 		memcpy(s.format, end->format, sizeof(s.format));
 		memcpy(s.sha256, end->sha256, DIGEST_LEN);
 		memcpy(s.damage_reason, end->damage_reason, sizeof(s.damage_reason));
 		if (end->extra_lines)
-			result = extra_digest(i, &s);
-		else
-			extra_remove(i);
+			result = extra_store(r, i, &s);
 		if (result == 0)
 			result = keeper_call(r, WIRE_SOURCE, &s, sizeof(s), sizeof(answer.plain), &answer);
 		if (result < 0)

@@ -97,6 +97,7 @@ struct recorder {
 	const struct job *job;
 	struct pool pool;
 	struct source **source; // job->source_count
+	int *extra_fd;          // of an ingest: what each source has kept besides, without a name yet; -1 otherwise
 	struct filter *filter;
 	uint8_t recording_id[DIGEST_LEN];
 

@@ -14,7 +14,7 @@
 #include "sensor/recorder/notary.h"
 #include "sensor/recorder/run.h"
 
-static int open_file(const struct job *job, unsigned index, struct source **ret_source, struct error *e)
+static int open_file(const struct job *job, unsigned index, struct source **ret_source, int *ret_extra_fd, struct error *e)
 {
 	struct source_file_config config = {.name = job->source[index].name};
 	char path[64];
@@ -30,9 +30,11 @@ static int open_file(const struct job *job, unsigned index, struct source **ret_
 		close(config.fd);
 		return error_set(e, r, "cannot create sources/%s: %s", path, strerror(-r));
 	}
-	// It is read again after the change of user, for its digest.
-	if (job->role_uid[0] != UINT32_MAX && fchown(config.extra_fd, job->role_uid[0], job->role_uid[0]) < 0)
-		return error_set(e, -errno, "cannot give sources/%s to the recorder's user: %s", path, strerror(errno));
+	// Without a name until the ledger can name it: a recorder that dies leaves nothing that no line speaks of.
+	unlinkat(RECORDER_EXTRAS_FD, path, 0);
+	*ret_extra_fd = dup(config.extra_fd);
+	if (*ret_extra_fd < 0)
+		return error_set(e, -errno, "cannot keep sources/%s open: %s", path, strerror(errno));
 	return source_file_open(&config, ret_source, e);
 }
 
@@ -43,7 +45,7 @@ static int open_interface(const struct job *job, unsigned index, struct source *
 		.promiscuous = job->promiscuous,
 		.ring_bytes = (unsigned)job->ring_bytes,
 		.snaplen = 0, // the recorder cuts, after the filter has seen the whole frame
-		.flush_ms = (int)job->flush_ms / 4,
+		.flush_ms = job->flush_ms >= 16 ? (int)job->flush_ms / 8 : 2,
 	};
 
 	return source_afpacket_open(&config, ret_source, e);
@@ -97,10 +99,13 @@ int recorder_open(struct recorder *r, const struct job *job, struct error *e)
 	if (result < 0)
 		return result;
 	r->source = calloc(job->source_count, sizeof(*r->source));
-	if (!r->source)
+	r->extra_fd = calloc(job->source_count, sizeof(*r->extra_fd));
+	if (!r->source || !r->extra_fd)
 		return error_set(e, -ENOMEM, "out of memory");
+	memset(r->extra_fd, -1, job->source_count * sizeof(*r->extra_fd));
 	for (unsigned i = 0; i < job->source_count; i++) {
-		result = job->kind == JOB_INGEST ? open_file(job, i, &r->source[i], e) : open_interface(job, i, &r->source[i], e);
+		result = job->kind == JOB_INGEST ? open_file(job, i, &r->source[i], &r->extra_fd[i], e)
+						 : open_interface(job, i, &r->source[i], e);
 		if (result == 0 && job->kind == JOB_CAPTURE && r->filter)
 			result = filter_prepare(r->filter, r->source[i]->lanes[0].linktype, e);
 		if (result < 0)
@@ -159,6 +164,10 @@ void recorder_free(struct recorder *r)
 		if (r->source[i])
 			r->source[i]->ops->close(r->source[i]);
 	free(r->source);
+	for (unsigned i = 0; r->extra_fd && i < r->job->source_count; i++)
+		if (r->extra_fd[i] >= 0)
+			close(r->extra_fd[i]);
+	free(r->extra_fd);
 	filter_free(r->filter);
 }
 

@@ -11,7 +11,7 @@
 #include "sensor/recorder/recorder.h"
 
 #define BATCH 256u
-#define RECV_TIMEOUT_MS 100
+#define RECV_TIMEOUT_MS 100 // and at most an eighth of the flush interval
 #define BLOCK_WAIT_MS 100
 #define STATS_NS 1000000000ULL
 
@@ -290,7 +290,7 @@ static void flush_due(struct rx *rx)
 	for (unsigned i = 0; i < rx->lane_count; i++) {
 		struct rx_lane *lane = &rx->lane[i];
 		bool segment_due = lane->segment_packets > 0 && now - lane->segment_since_ns >= job->segment_ns;
-		bool block_due = lane->block != BLOCK_NONE && now - lane->block_since_ns >= job->flush_ms * 250000ULL;
+		bool block_due = lane->block != BLOCK_NONE && now - lane->block_since_ns >= job->flush_ms * 125000ULL;
 
 		if (lane->block == BLOCK_NONE && (segment_due || lane->dirty)) {
 			uint32_t id = block_take(rx);
@@ -350,11 +350,12 @@ static int run_source(struct rx *rx, uint32_t index)
 	struct source *s = r->source[index];
 	struct packet batch[BATCH];
 	bool live = s->ops->live;
+	int timeout_ms = r->job->flush_ms / 8 < RECV_TIMEOUT_MS ? (int)r->job->flush_ms / 8 : RECV_TIMEOUT_MS;
 	uint64_t flush_at = monotonic_ns();
 	int n, result = 0;
 
 	for (;;) {
-		n = s->ops->recv(s, batch, BATCH, RECV_TIMEOUT_MS);
+		n = s->ops->recv(s, batch, BATCH, timeout_ms);
 		if (n == -ENETDOWN) {
 			keeper_incident(r, "interface-down", "%s", s->name);
 			continue;

@@ -423,8 +423,9 @@ void *writer_main(void *arg)
 {
 	struct writer *w = arg;
 	struct recorder *r = w->recorder;
-	// RX gives a block away after a quarter of the interval; together they stay below it.
-	uint64_t interval = r->job->flush_ms * 1000000ULL * 3 / 4, next = monotonic_ns() + interval;
+	// The kernel keeps a frame for an eighth of the interval, RX for an eighth and at most as long again until it looks:
+	// with half of it here there is an eighth for sealing.
+	uint64_t interval = r->job->flush_ms * 1000000ULL / 2, next = monotonic_ns() + interval;
 
 	for (;;) {
 		uint32_t seen = doorbell_read(&w->bell);

@@ -851,7 +851,7 @@ class Verifier:
                 continue
             self.note_holds(note, where, e, self.named.get(e + 1, -1) + 1)
         for name in self.files:
-            if name.startswith("checkpoints/"):
+            if name.startswith("checkpoints/") and self.have_ledger:
                 e = int(name[12:])
                 if e < 1 or (e >= last and (self.closed or e >= self.last_named)):
                     self.bad("unexpected-name", name, "no such final checkpoint")
@@ -1051,7 +1051,10 @@ class Verifier:
                 self.bad("extra", path)
         if not self.closed and self.open:
             # written before its line
-            expected |= {"sources/%d.extra.jsonl.zst" % i for i in range(len(self.open["sources"])) if i not in indexes}
+            early = {"sources/%d.extra.jsonl.zst" % i for i in range(len(self.open["sources"])) if i not in indexes}
+            for name in sorted(early & self.files):
+                self.r.add(4, "source-not-finished", name)
+            expected |= early
         for name in sorted(self.files):
             if name.startswith("sources/") and name not in expected:
                 self.bad("unexpected-name", name, "no source line names it")

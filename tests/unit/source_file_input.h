@@ -21,7 +21,7 @@
 
 #include "sealtap/source.h"
 #include "sensor/evidence/digest.h"
-#include "sensor/recorder/source_file.h"
+#include "sensor/sources/file/source_file.h"
 
 #define MAX_PACKETS 64
 

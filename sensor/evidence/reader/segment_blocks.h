@@ -10,8 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sealtap/cursor.h"
 #include "sensor/evidence/commit.h"
-#include "sensor/evidence/reader/cursor.h"
 
 enum frame_kind { FRAME_HEAD, FRAME_PACKETS, FRAME_TAIL };
 

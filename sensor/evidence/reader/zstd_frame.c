@@ -5,8 +5,8 @@
 #include <stdbool.h>
 #include <zstd.h>
 
+#include "sealtap/cursor.h"
 #include "sealtap/evidence.h"
-#include "sensor/evidence/reader/cursor.h"
 #include "sensor/evidence/reader/limits.h"
 
 #define ZSTD_MAGIC_LE 0xFD2FB528u

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Owns the pcapng format (draft-ietf-opsawg-pcapng): sections, interfaces, blocks, options.
-// RX thread of the recorder, inside the sandbox; parses in place out of the stream's window.
+// One thread: RX of the recorder, or the verifier; parses in place out of the stream's window.
 // Must not interpret what it only keeps: such blocks pass through to the extra file, whatever is in them.
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "sensor/recorder/extra_writer.h"
-#include "sensor/recorder/input_stream.h"
-#include "sensor/recorder/source_file.h"
-#include "sensor/recorder/source_file_cursor.h"
+#include "sealtap/cursor.h"
+#include "sensor/sources/file/extra_writer.h"
+#include "sensor/sources/file/input_stream.h"
+#include "sensor/sources/file/source_file.h"
 
 #define PCAPNG_SHB 0x0a0d0d0au
 #define PCAPNG_IDB 1u

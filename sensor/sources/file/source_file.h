@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the readers of the file source share: how a reader reports, and how lanes are added.
-// RX thread of the recorder only. Public face: source_file_open in sealtap/source.h.
+// One thread: RX of the recorder, or the verifier only. Public face: source_file_open in sealtap/source.h.
 // Must not be included outside the file source and its tests.
 #pragma once
 

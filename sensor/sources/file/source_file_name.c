@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Owns the rule by which bytes of an input become an interface name.
-// RX thread of the recorder; no state.
+// One thread: RX of the recorder, or the verifier; no state.
 // Must not fail: a capture with a broken name is a capture.
 #include <string.h>
 
-#include "sensor/recorder/source_file.h"
+#include "sensor/sources/file/source_file.h"
 
 // Length of the well-formed UTF-8 sequence (Unicode 15, table 3-7) at bytes, 0 when there is none.
 static size_t utf8_sequence(const uint8_t *bytes, size_t len)

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Owns the pcapng format (draft-ietf-opsawg-pcapng): sections, interfaces, blocks, options.
-// RX thread of the recorder, inside the sandbox; parses in place out of the stream's window.
+// One thread: RX of the recorder, or the verifier; parses in place out of the stream's window.
 // Must not interpret what it only keeps: such blocks pass through to the extra file, whatever is in them.
 //
 // Block  type32 | total32 | body, padded to 4 | total32
 // SHB    0A0D0D0A | total32 | 1A2B3C4D: byte order of the section | major16 minor16 | length64 | options
 // IDB    00000001 | total32 | linktype16 reserved16 | snaplen32 | options
-#include "sensor/recorder/pcapng_reader.h"
+#include "sensor/sources/file/pcapng_reader.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -40,13 +40,13 @@ int pcapng_option_next(struct cursor *c, struct pcapng_option *ret_option)
 {
 	struct pcapng_option o;
 
-	if (!c->left)
+	if (!cursor_left(c))
 		return 0;
 	o.code = cursor_u16(c);
 	o.len = cursor_u16(c);
 	o.value = cursor_bytes(c, o.len);
 	cursor_bytes(c, -(unsigned)o.len & 3);
-	if (c->failed)
+	if (!cursor_ok(c))
 		return -EBADMSG;
 	*ret_option = o;
 	return o.code != 0;
@@ -191,7 +191,7 @@ static int read_block_header(
 	uint64_t offset = input_stream_offset(in);
 	uint32_t least = BLOCK_MIN;
 
-	if (c.left < BLOCK_MIN) {
+	if (cursor_left(&c) < BLOCK_MIN) {
 		reader_need(report, BLOCK_MIN, "a block header", true);
 		return 0;
 	}

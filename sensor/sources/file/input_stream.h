@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Owns the input's descriptor, the SHA-256 of its stored bytes and one window of decoded bytes. One pass, fixed memory.
-// RX thread of the recorder; input_stream_interrupt from any thread. Opening reads the first bytes only.
-// Must not move the window but in input_stream_fill: packets on loan point into it.
+// One thread: RX of the recorder, or the verifier; input_stream_interrupt from any thread. Opening reads the first
+// bytes only. Must not move the window but in input_stream_fill: packets on loan point into it.
 #pragma once
 
 #include <stdatomic.h>
@@ -11,7 +11,7 @@
 
 #include "sealtap/error.h"
 #include "sealtap/evidence.h"
-#include "sensor/recorder/input_decoder.h"
+#include "sensor/sources/file/input_decoder.h"
 
 #define INPUT_WINDOW (2u << 20) // no record that must be whole may be longer
 #define INPUT_CHUNK (256u << 10)

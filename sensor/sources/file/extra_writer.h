@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Owns the text of the extra file (section 5 of the format): JSON lines with hex data, one zstd frame. Bounded memory.
-// RX thread of the recorder. The descriptor stays the caller's; nothing is written before the first line.
-// Must not interpret the blocks that it keeps.
+// One thread: RX of the recorder, or the verifier. The descriptor stays the caller's; nothing is written before the
+// first line. Must not interpret the blocks that it keeps.
 #pragma once
 
 #include <stddef.h>

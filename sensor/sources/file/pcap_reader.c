@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // Owns the classic pcap format: microseconds and nanoseconds, both byte orders, old versions, the modified variants.
-// RX thread of the recorder, inside the sandbox; parses in place out of the stream's window.
+// One thread: RX of the recorder, or the verifier; parses in place out of the stream's window.
 // Must not copy packets nor move the window.
 //
 // File header  magic32 | major16 minor16 | thiszone32 | sigfigs32 | snaplen32 | link type and FCS bits 32
 // Record       seconds32 | fraction32 | caplen32 | origlen32 | (modified: ifindex32 protocol16 type8 pad8) | bytes
-#include "sensor/recorder/pcap_reader.h"
+#include "sensor/sources/file/pcap_reader.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "sensor/recorder/source_file_cursor.h"
+#include "sealtap/cursor.h"
 
 #define FILE_HEADER_LEN 24
 #define RECORD_HEADER_LEN 16
@@ -155,7 +155,7 @@ int pcap_reader_batch(struct pcap_reader *r, struct source *s, struct input_stre
 		struct packet *p = &batch[n];
 		uint64_t seconds, fraction;
 
-		if (c.left < r->record_header_len) {
+		if (cursor_left(&c) < r->record_header_len) {
 			reader_need(report, r->record_header_len, "a packet's header", true);
 			break;
 		}

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Owns the classic pcap format: microseconds and nanoseconds, both byte orders, old versions, the modified variants.
-// RX thread of the recorder, inside the sandbox; parses in place out of the stream's window.
+// One thread: RX of the recorder, or the verifier; parses in place out of the stream's window.
 // Must not copy packets nor move the window.
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "sensor/recorder/input_stream.h"
-#include "sensor/recorder/source_file.h"
+#include "sensor/sources/file/input_stream.h"
+#include "sensor/sources/file/source_file.h"
 
 // Where the lengths stand in a record header (libpcap: they changed places with version 2.3, and not always).
 enum pcap_lengths { LENGTHS_CAPLEN_FIRST, LENGTHS_ORIGLEN_FIRST, LENGTHS_GREATER_IS_ORIGLEN };

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Owns the input's descriptor, the SHA-256 of its stored bytes and one window of decoded bytes. One pass, fixed memory.
-// RX thread of the recorder; input_stream_interrupt from any thread. Opening reads the first bytes only.
-// Must not move the window but in input_stream_fill: packets on loan point into it.
-#include "sensor/recorder/input_stream.h"
+// One thread: RX of the recorder, or the verifier; input_stream_interrupt from any thread. Opening reads the first
+// bytes only. Must not move the window but in input_stream_fill: packets on loan point into it.
+#include "sensor/sources/file/input_stream.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Owns decompression of an input: none, gzip (several members) or zstd (several frames), told apart by the first bytes.
-// RX thread of the recorder, inside the sandbox; opened before it. Memory is bounded: one window, at most 128 MiB.
+// One thread: RX of the recorder, or the verifier. Memory is bounded: one window, at most 128 MiB.
 // Must not read the input: bytes are given to it.
 #pragma once
 

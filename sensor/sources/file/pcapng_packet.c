@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Owns the three packet blocks of pcapng and their times.
-// RX thread of the recorder, inside the sandbox; no state but the reader's interfaces.
+// One thread: RX of the recorder, or the verifier; no state but the reader's interfaces.
 // Must not copy packet bytes.
 //
 // EPB  type32 total32 | interface32          | ts_hi32 ts_lo32 caplen32 origlen32 | bytes, padded | options | total32
@@ -10,7 +10,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "sensor/recorder/pcapng_reader.h"
+#include "sensor/sources/file/pcapng_reader.h"
 
 #define OPT_FLAGS 2u
 
@@ -40,7 +40,7 @@ static bool to_ns(const struct pcapng_interface *i, uint64_t ts, struct pcapng_p
 static int read_options(struct cursor c, struct pcapng_packet *ret, char *reason, size_t reason_len)
 {
 	const uint8_t *area = c.at;
-	size_t area_len = c.left;
+	size_t area_len = cursor_left(&c);
 	struct pcapng_option o;
 	bool keep = false, seen = false;
 	int r;
@@ -58,7 +58,7 @@ static int read_options(struct cursor c, struct pcapng_packet *ret, char *reason
 	}
 	if (r < 0)
 		return BAD("an option of a packet block leaves the block");
-	if (keep || c.left) { // bytes behind opt_endofopt are kept too
+	if (keep || cursor_left(&c)) { // bytes behind opt_endofopt are kept too
 		ret->options = area;
 		ret->options_len = area_len;
 	}
@@ -86,7 +86,7 @@ int pcapng_packet_read(const struct pcapng_reader *r, uint32_t type, const uint8
 		p.packet.caplen = cursor_u32(&c);
 	}
 	p.packet.origlen = cursor_u32(&c);
-	if (c.failed)
+	if (!cursor_ok(&c))
 		return BAD("a packet block of %" PRIu32 " bytes is too short", block_len);
 	if (interface >= r->interface_count)
 		return BAD("interface %" PRIu32 " is not described, the section has %u", interface, r->interface_count);
@@ -98,14 +98,14 @@ int pcapng_packet_read(const struct pcapng_reader *r, uint32_t type, const uint8
 		return BAD("%" PRIu32 " captured bytes, more than %u", p.packet.caplen, CAPLEN_MAX);
 	p.packet.data = cursor_bytes(&c, p.packet.caplen);
 	cursor_bytes(&c, -p.packet.caplen & 3);
-	if (c.failed)
+	if (!cursor_ok(&c))
 		return BAD("%" PRIu32 " captured bytes in a packet block of %" PRIu32, p.packet.caplen, block_len);
 	if (type == PCAPNG_SPB) // no time, no options
 		goto out;
 	if (!to_ns(i, ts, &p))
 		return BAD("time %" PRIu64 " of interface %" PRIu32 " is not within 64 bits of nanoseconds", ts,
 		        interface);
-	if (c.left) {
+	if (cursor_left(&c)) {
 		int n = read_options(c, &p, reason, reason_len);
 		if (n < 0)
 			return n;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Owns a capture file or pipe as a packet source: sniffs it, lets the reader of its format parse, tells how it ended.
-// Opened by the recorder before the sandbox closes, where it looks at the first 4 bytes only; then its RX thread.
+// Opened by the recorder before the sandbox closes, where it looks at the first 4 bytes only; then its RX thread. The
+// verifier reads files by it again.
 // Must not map files (a file that shrinks would kill us) nor give up hashing when the content is damaged.
-#include "sensor/recorder/source_file.h"
+#include "sensor/sources/file/source_file.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -11,10 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sensor/recorder/extra_writer.h"
-#include "sensor/recorder/input_stream.h"
-#include "sensor/recorder/pcap_reader.h"
-#include "sensor/recorder/pcapng_reader.h"
+#include "sensor/sources/file/extra_writer.h"
+#include "sensor/sources/file/input_stream.h"
+#include "sensor/sources/file/pcap_reader.h"
+#include "sensor/sources/file/pcapng_reader.h"
 
 #define ROUNDS 64 // of reading without a packet, before recv shows that it lives
 

@@ -350,6 +350,7 @@ def parse_note(raw):
 FRAME_CONTENT_MAX = 1 << 20
 BLOCK_MAX = 128 << 10
 WINDOW_MAX = 8 << 20
+STORED_MAX = 2 << 20
 
 
 def parse_frame(data, at):
@@ -403,6 +404,8 @@ def parse_frame(data, at):
             break
     if len(data) - p < 4:
         raise Bad("torn checksum")
+    if p + 4 - at > STORED_MAX:
+        raise Bad("stored frame of %d" % (p + 4 - at))
     return p + 4, size
 
 
@@ -779,7 +782,7 @@ class Verifier:
 
     def keys(self):
         self.public, self.named = {}, {}
-        self.last_named = self.named_in_unsigned()
+        self.last_named = 0
         for n, (i, o) in enumerate(self.of("key"), 1):
             if o["epoch"] != n:
                 self.bad("epoch", "line %d" % i)
@@ -788,6 +791,7 @@ class Verifier:
                 self.bad("key-not-canonical", "line %d" % i)
             self.public[o["epoch"]], self.named[o["epoch"]] = raw, i
             self.last_named = max(self.last_named, o["epoch"])
+        self.last_named += self.named_in_unsigned()
         self.origin = None
         if self.open:
             self.origin = bytes.fromhex(self.open["origin_key"])
@@ -800,15 +804,15 @@ class Verifier:
                     self.bad("origin-signature", "line 1")
 
     def named_in_unsigned(self):
-        """The last epoch that a whole unsigned line names. Such lines decide nothing; their files may be there."""
-        last = 0
+        """How many keys whole unsigned lines name. Such lines decide nothing; their files may be there."""
+        count = 0
         for raw in self.unsigned.split(b"\n")[:-1]:
             try:
                 o = parse_line(raw)
             except Bad:
                 break
-            last = o["epoch"] if o["type"] == "key" else last
-        return last
+            count += o["type"] == "key"
+        return count
 
     # 5 and 6
     def note_holds(self, note, where, epoch, size):
@@ -934,7 +938,12 @@ class Verifier:
         for name in sorted(self.files):
             m = SEGMENT_NAME.fullmatch(name)
             if m and (int(m[1]), int(m[2])) not in self.begins:
-                self.bad("segment-without-begin", name)
+                lane = int(m[1])
+                following = lanes[lane]["next"] if lane < len(lanes) else 0
+                if not self.closed and lane <= 4095 and int(m[2]) == following and self.read(name) == b"":
+                    self.r.add(4, "begin-under-way", name)
+                else:
+                    self.bad("segment-without-begin", name)
         for name in sorted(self.directories):
             if self.closed and name.startswith("segments/") and int(name[9:]) >= len(lanes):
                 self.bad("unexpected-name", name, "no such lane")

@@ -246,7 +246,7 @@ def build_cases():
     line("time-leading-zero", 1, "loss", put("t_first", "05.000000000"))
     line("time-over", 1, "loss", put("t_first", "18446744074.000000000"))
     line("time-max", 0, "loss", put("t_last", "18446744073.709551615"))
-    line("time-beyond-u64", "?", "loss", put("t_last", "18446744073.999999999"))
+    line("time-beyond-u64", 1, "loss", put("t_last", "18446744073.999999999"))
     line("time-backwards-loss", "?", "loss", put("t_last", "5.000000000"))
     line("hex-upper", 1, "mark", put("nonce", lambda v: "AB" + v[2:]))
     line("hex-short", 1, "mark", put("nonce", lambda v: v[1:]))
@@ -381,7 +381,7 @@ def build_cases():
     frame("zstd-window-8m", 0, lambda r: reframe(r, window=13 << 3))
     frame("zstd-window-over", 1, lambda r: reframe(r, window=13 << 3 | 1))
     frame("zstd-window-1k", 0, lambda r: reframe(r, window=0))
-    frame("zstd-dictionary-0", "?", lambda r: reframe(r, dictionary=True))
+    frame("zstd-dictionary-0", 1, lambda r: reframe(r, dictionary=True))
     frame("zstd-unused-bit", "?", lambda r: reframe(r, flags=0x10))
     frame("zstd-reserved-bit", 1, lambda r: reframe(r, flags=0x08))
     frame("zstd-no-size", 1, lambda r: reframe(r, fcs=0, window=13 << 3))
@@ -454,16 +454,25 @@ def build_cases():
     post("file-segment-deeper", 1, setf("segments/0/0/00000000.pcapng.zst", b"x"))
     post("file-segment-extra", 1, setf("segments/0/00000009.pcapng.zst", b""))
     post("file-segment-extra-unclosed", 1, setf("segments/0/00000009.pcapng.zst", b""), unclosed)
+    post("file-segment-next-closed", 1, setf("segments/0/00000002.pcapng.zst", b""))
+    post("file-segment-next-unclosed", 4, setf("segments/0/00000002.pcapng.zst", b""), unclosed)
+    post("file-segment-next-not-empty", 1, setf("segments/0/00000002.pcapng.zst", b"x"), unclosed)
+    post("file-segment-next-but-one", 1, setf("segments/0/00000003.pcapng.zst", b""), unclosed)
+    post("file-segment-new-lane-unclosed", 4, setf("segments/3/00000000.pcapng.zst", b""), unclosed)
+    post("file-segment-far-lane-unclosed", "?", setf("segments/9/00000000.pcapng.zst", b""), unclosed)
+    post("file-segment-new-lane-second", 1, setf("segments/3/00000001.pcapng.zst", b""), unclosed)
+    frame("zstd-stored-over-2m", 1, lambda r: reframe(r, blocks=lambda b: bytes(3 * 699051) + b))
     post("file-segment-other-padding", 1, setf("segments/0/000000000.pcapng.zst", b""))
     post("file-lane-zero-padded", 1, setf("segments/00/00000000.pcapng.zst", b""))
     post("file-sources-extra", 1, setf("sources/0.extra.jsonl.zst", b""))
-    post("file-sources-extra-unclosed", "?", setf("sources/0.extra.jsonl.zst", b""), unclosed)
+    post("file-sources-extra-unclosed", 4, setf("sources/0.extra.jsonl.zst", b""), unclosed)
+    post("file-sources-extra-unknown-unclosed", 1, setf("sources/1.extra.jsonl.zst", b""), unclosed)
     post("key-file-missing", 1, drop("keys/1.pub"))
     post("key-file-origin-missing", 1, drop("keys/origin.pub"))
     post("key-file-extra", 1, lambda rec: rec.files.update({"keys/3.pub": rec.files["keys/1.pub"]}))
     post("key-file-extra-unclosed", 4, lambda rec: rec.files.update({"keys/3.pub": rec.files["keys/1.pub"]}), unclosed)
-    post("key-file-far-unclosed", "?", lambda rec: rec.files.update({"keys/77.pub": b"x"}), unclosed)
-    post("checkpoint-far-unclosed", "?", lambda rec: rec.files.update({"checkpoints/77": b"x"}), unclosed)
+    post("key-file-far-unclosed", 1, lambda rec: rec.files.update({"keys/77.pub": b"x"}), unclosed)
+    post("checkpoint-far-unclosed", 1, lambda rec: rec.files.update({"checkpoints/77": b"x"}), unclosed)
     post("key-file-swapped", 1, lambda rec: rec.files.update({"keys/2.pub": rec.files["keys/1.pub"]}))
     post("key-file-comment", 1, setf("keys/1.pub", lambda r: b"a comment\n" + r))
     post("key-file-crlf", 1, setf("keys/1.pub", lambda r: r.replace(b"\n", b"\r\n")))
@@ -507,7 +516,7 @@ def build_cases():
     line("source-index", 1, "source", put("index", 2), 1, lambda r: M.ingest(r))
     line("source-key-order", 1, "source", lambda o: {**{k: v for k, v in o.items() if k not in ("damage", "extra")},
                                                      "extra": o["extra"], "damage": {"offset": "1", "reason": ""}}, 0, lambda r: M.ingest(r))
-    line("source-twice", "?", "source", put("index", 0), 1, lambda r: M.ingest(r))
+    line("source-twice", 1, "source", put("index", 0), 1, lambda r: M.ingest(r))
     post("source-extra-missing", 1, drop("sources/0.extra.jsonl.zst"), lambda r: M.ingest(r))
     post("source-extra-edited", 1, setf("sources/0.extra.jsonl.zst", lambda r: r[:-1] + b"\0"), lambda r: M.ingest(r))
 
@@ -766,7 +775,7 @@ def generate(where, module):
                              ("directory-for-file", 1, lambda d: (os.unlink(d + "/salts.key"), os.mkdir(d + "/salts.key"))),
                              ("directory-reserved", 1, lambda d: os.mkdir(d + "/flows")),
                              ("directory-empty-known", 0, lambda d: os.mkdir(d + "/sources")),
-                             ("directory-empty-lane", "?", lambda d: os.mkdir(d + "/segments/7")),
+                             ("directory-empty-lane", 1, lambda d: os.mkdir(d + "/segments/7")),
                              ("name-with-newline", 1, lambda d: open(d + "/keys/1.pub\n", "w").close()),
                              ("name-not-utf8", 1, lambda d: open(os.fsencode(d) + b"/keys/\xff", "w").close())):
         name = "fs-" + name

@@ -10,13 +10,13 @@ static const struct {
 	int (*run)(int argc, char **argv);
 	const char *summary;
 } verbs[] = {
-	{"capture", verb_capture, "record interfaces into a sealed recording"},
-	{"ingest", verb_ingest, "seal captures that already exist"},
-	{"verify", verb_verify, "check a recording and say how far the word goes"},
-	{"cat", verb_cat, "all packets of a recording as pcapng, merged by time"},
-	{"keygen", verb_keygen, "make a sensor's origin key"},
-	{"trust", verb_trust, "say whose recordings you accept"},
-	{"recover", verb_recover, "after a crash: state what there is"},
+        {"capture", verb_capture, "record interfaces into a sealed recording"},
+        {"ingest", verb_ingest, "seal captures that already exist"},
+        {"verify", verb_verify, "check a recording and say how far the word goes"},
+        {"cat", verb_cat, "all packets of a recording as pcapng, merged by time"},
+        {"keygen", verb_keygen, "make a sensor's origin key"},
+        {"trust", verb_trust, "say whose recordings you accept"},
+        {"recover", verb_recover, "after a crash: state what there is"},
 };
 
 static void usage(FILE *out)
@@ -26,7 +26,7 @@ static void usage(FILE *out)
 		fprintf(out, "  %-8s  %s\n", verbs[i].name, verbs[i].summary);
 	fputs("\n`sealtap VERB --help` says more. Exit codes: 0 done or valid, 1 invalid or failed, 2 usage,\n"
 	      "3 could not be read or written, 4 consistent, what is missing is named.\n",
-			out);
+	        out);
 }
 
 int main(int argc, char **argv)

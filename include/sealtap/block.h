@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Blocks: the only thing that moves. 1 MiB of ready Enhanced Packet Blocks in memory that outlives the recorder, so that
-// its successor can adopt what was not yet on the disk. Ownership is linear: free -> RX -> sealer -> writer -> free.
+// Blocks: the only thing that moves. 1 MiB of ready Enhanced Packet Blocks in memory that outlives the recorder, so
+// that its successor can adopt what was not yet on the disk. Ownership is linear: free -> RX -> sealer -> writer ->
+// free.
 //
 // The pool, one memfd made by the supervisor:
 //
@@ -52,10 +53,10 @@ struct pool_lane {
 	uint32_t linktype;
 	uint32_t snaplen;
 	uint64_t next_seq;
-	uint32_t segment;     // the one under way
+	uint32_t segment; // the one under way
 	uint32_t reserved;
-	struct counters rx;   // RX's part, running
-	uint64_t recorded;    // the writer's part, running
+	struct counters rx; // RX's part, running
+	uint64_t recorded;  // the writer's part, running
 	uint64_t dropped_disk;
 	uint64_t driver_received_base; // of earlier recorders: the driver's own counters start anew with each socket
 	uint64_t driver_dropped_base;
@@ -113,8 +114,8 @@ static inline void epb_write(uint8_t *at, const struct packet *p, uint32_t caple
 	epb_put32(at + 24, origlen);
 	epb_put32(at + EPB_FIXED + (caplen & ~3u), 0); // padding; overwritten as far as there is data
 	if (p->vlan_tpid) {
-		const uint8_t tag[4] = {(uint8_t)(p->vlan_tpid >> 8), (uint8_t)p->vlan_tpid, (uint8_t)(p->vlan_tci >> 8),
-				(uint8_t)p->vlan_tci};
+		const uint8_t tag[4] = {(uint8_t)(p->vlan_tpid >> 8), (uint8_t)p->vlan_tpid,
+		        (uint8_t)(p->vlan_tci >> 8), (uint8_t)p->vlan_tci};
 
 		memcpy(data, p->data, 12);
 		memcpy(data + 12, tag, 4);

@@ -16,8 +16,8 @@ struct packet {
 	uint64_t ts_ns;      // since 1970-01-01 UTC
 	uint32_t caplen;
 	uint32_t origlen;
-	uint32_t flags; // epb_flags word of pcapng: bits 0-1 direction (1 in, 2 out), 0 when unknown
-	uint32_t lane;  // index into this source's lanes
+	uint32_t flags;     // epb_flags word of pcapng: bits 0-1 direction (1 in, 2 out), 0 when unknown
+	uint32_t lane;      // index into this source's lanes
 	uint16_t vlan_tpid; // host order; not 0: a tag the kernel took out, to be put back behind the MAC addresses
 	uint16_t vlan_tci;  // host order
 };
@@ -85,9 +85,9 @@ struct source_file_config {
 struct source_afpacket_config {
 	const char *interface;
 	bool promiscuous;
-	unsigned ring_bytes;  // size of the kernel's ring
-	unsigned snaplen;     // 0: whole frames
-	int flush_ms;         // block retirement
+	unsigned ring_bytes; // size of the kernel's ring
+	unsigned snaplen;    // 0: whole frames
+	int flush_ms;        // block retirement
 };
 
 int source_file_open(const struct source_file_config *config, struct source **ret_source, struct error *e);

@@ -29,7 +29,7 @@ static int set_pair(struct run_options *o, const yaml_event_t *value, char *name
 	}
 	if (r < 0)
 		return error_set(e, r, "%s, line %zu: %s", path, value->start_mark.line + 1,
-				r == -ENOMEM ? "out of memory" : inner.text);
+		        r == -ENOMEM ? "out of memory" : inner.text);
 	return 0;
 }
 
@@ -54,7 +54,7 @@ int run_options_read(struct run_options *o, const char *path, struct error *e)
 
 		if (!yaml_parser_parse(&parser, &event)) {
 			r = error_set(e, -EINVAL, "%s, line %zu: %s", path, parser.problem_mark.line + 1,
-					parser.problem ? parser.problem : "not YAML");
+			        parser.problem ? parser.problem : "not YAML");
 			break;
 		}
 		line = event.start_mark.line + 1;
@@ -65,7 +65,8 @@ int run_options_read(struct run_options *o, const char *path, struct error *e)
 			break;
 		case YAML_SCALAR_EVENT:
 			if (depth != 1 || n > SCALARS_MAX) {
-				r = error_set(e, -EINVAL, "%s, line %zu: expected lines of the form option: value", path, line);
+				r = error_set(e, -EINVAL, "%s, line %zu: expected lines of the form option: value",
+				        path, line);
 			} else if (!name) {
 				name = strdup((const char *)event.data.scalar.value);
 				r = name ? 0 : error_set(e, -ENOMEM, "out of memory");

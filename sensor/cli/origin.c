@@ -47,7 +47,7 @@ int origin_make(const char *dir, char *ret_fingerprint, size_t size, struct erro
 		secret_key_public(key, public_key);
 		public_key_pem(public_key, pem);
 		if (secret_key_write_fd(key, key_fd) < 0 || fsync(key_fd) < 0 ||
-				write(pub_fd, pem, PUBLIC_KEY_PEM_LEN) != PUBLIC_KEY_PEM_LEN || fsync(pub_fd) < 0)
+		        write(pub_fd, pem, PUBLIC_KEY_PEM_LEN) != PUBLIC_KEY_PEM_LEN || fsync(pub_fd) < 0)
 			r = error_set(e, -EIO, "cannot write the key files in %s", dir);
 	}
 	if (r == 0) {
@@ -79,9 +79,9 @@ int origin_open(const char *path, int *ret_fd, struct error *e)
 			if (r < 0)
 				return r;
 			fprintf(stderr,
-					"sealtap: this machine had no origin key; made %s\n"
-					"sealtap: give %s/origin.pub to whoever shall check its recordings\n",
-					file, dir);
+			        "sealtap: this machine had no origin key; made %s\n"
+			        "sealtap: give %s/origin.pub to whoever shall check its recordings\n",
+			        file, dir);
 		}
 	}
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);

@@ -10,6 +10,6 @@
 
 // Makes both files in dir, which is made too. -EEXIST when either exists: keys are never written over.
 int origin_make(const char *dir, char *ret_fingerprint, size_t size, struct error *e);
-// Opens the private key's file for the signer: the given path, or the default, which is made when it is absent (and said
-// on stderr). The key itself is not read here.
+// Opens the private key's file for the signer: the given path, or the default, which is made when it is absent (and
+// said on stderr). The key itself is not read here.
 int origin_open(const char *path, int *ret_fd, struct error *e);

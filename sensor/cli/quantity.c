@@ -31,7 +31,7 @@ int quantity_time(const char *text, uint64_t *ret_ns)
 		const char *unit;
 		uint64_t ns;
 	} units[] = {{"", 1000000000}, {"ms", 1000000}, {"s", 1000000000}, {"m", 60000000000}, {"h", 3600000000000},
-		{"d", 86400000000000}};
+	        {"d", 86400000000000}};
 	uint64_t value;
 	const char *unit = digits(text, &value);
 

@@ -23,12 +23,12 @@ void run_options_init(struct run_options *o, const char *verb)
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 
 	*o = (struct run_options){
-		.verb = verb,
-		.level = -5,
-		.flush_ms = 1000,
-		.segment_mib = 512,
-		.segment_ns = 300 * 1000000000ULL,
-		.sealers = cores > 1 ? (uint64_t)(strcmp(verb, "capture") == 0 ? cores - 1 : cores) : 1,
+	        .verb = verb,
+	        .level = -5,
+	        .flush_ms = 1000,
+	        .segment_mib = 512,
+	        .segment_ns = 300 * 1000000000ULL,
+	        .sealers = cores > 1 ? (uint64_t)(strcmp(verb, "capture") == 0 ? cores - 1 : cores) : 1,
 	};
 	if (o->sealers > 64)
 		o->sealers = 64;
@@ -37,8 +37,8 @@ void run_options_init(struct run_options *o, const char *verb)
 static int number(const char *name, const char *value, uint64_t least, uint64_t most, uint64_t *ret, struct error *e)
 {
 	if (quantity_count(value, ret) < 0 || *ret < least || *ret > most)
-		return error_set(e, -EINVAL, "%s: \"%s\" is not a number from %llu to %llu", name, value, (unsigned long long)least,
-				(unsigned long long)most);
+		return error_set(e, -EINVAL, "%s: \"%s\" is not a number from %llu to %llu", name, value,
+		        (unsigned long long)least, (unsigned long long)most);
 	return 0;
 }
 
@@ -48,7 +48,8 @@ static int level(const char *value, int *ret, struct error *e)
 	long n = strtol(value, &end, 10);
 
 	if (*value == '\0' || *end != '\0' || n < -50 || n > 19 || n == 0)
-		return error_set(e, -EINVAL, "level: \"%s\" is not a zstd level from -50 (fastest) to 19, without 0", value);
+		return error_set(
+		        e, -EINVAL, "level: \"%s\" is not a zstd level from -50 (fastest) to 19, without 0", value);
 	*ret = (int)n;
 	return 0;
 }
@@ -71,8 +72,8 @@ int run_options_set(struct run_options *o, const char *name, const char *value, 
 		return text(name, value, 65536, &o->interfaces, e);
 	if (strcmp(name, "driver") == 0 && strcmp(o->verb, "capture") == 0)
 		return strcmp(value, "afpacket") == 0
-				? 0
-				: error_set(e, -EINVAL, "driver: \"%s\" is not in this version; afpacket is", value);
+		               ? 0
+		               : error_set(e, -EINVAL, "driver: \"%s\" is not in this version; afpacket is", value);
 	if (strcmp(name, "key") == 0)
 		return text(name, value, 4096, &o->key, e);
 	if (strcmp(name, "sensor") == 0)
@@ -90,12 +91,12 @@ int run_options_set(struct run_options *o, const char *name, const char *value, 
 		return level(value, &o->level, e);
 	if (strcmp(name, "duration") == 0)
 		return quantity_time(value, &o->duration_ns) < 0 || o->duration_ns == 0
-				? error_set(e, -EINVAL, "duration: \"%s\" is not a time such as 10s, 5m, 2h", value)
-				: 0;
+		               ? error_set(e, -EINVAL, "duration: \"%s\" is not a time such as 10s, 5m, 2h", value)
+		               : 0;
 	if (strcmp(name, "segment-time") == 0)
 		return quantity_time(value, &o->segment_ns) < 0 || o->segment_ns < 1000000000
-				? error_set(e, -EINVAL, "segment-time: \"%s\" is not a time of at least 1s", value)
-				: 0;
+		               ? error_set(e, -EINVAL, "segment-time: \"%s\" is not a time of at least 1s", value)
+		               : 0;
 	if (strcmp(name, "packets") == 0)
 		return number(name, value, 1, UINT64_MAX / 2, &o->packets, e);
 	if (strcmp(name, "snaplen") == 0)
@@ -158,8 +159,8 @@ static void join_arguments(int argc, char **argv, char *out, size_t size)
 		used += (size_t)snprintf(out + used, size - used, "%s%s", i ? " " : "", argv[i]);
 }
 
-int run_options_job(const struct run_options *o, enum job_kind kind, unsigned sources, int argc, char **argv, struct job **ret_job,
-		struct error *e)
+int run_options_job(const struct run_options *o, enum job_kind kind, unsigned sources, int argc, char **argv,
+        struct job **ret_job, struct error *e)
 {
 	const char *sudo_uid = getenv("SUDO_UID"), *sudo_gid = getenv("SUDO_GID");
 	char host[256] = "sensor";
@@ -190,8 +191,9 @@ int run_options_job(const struct run_options *o, enum job_kind kind, unsigned so
 	job->segment_bytes = o->segment_mib << 20;
 	job->segment_ns = o->segment_ns;
 	job->ring_bytes = 64u << 20;
-	// Live, the pool is what bridges a stall of the disk; a file waits.
-	job->pool_blocks = (uint32_t)(o->pool_mib ? o->pool_mib : kind == JOB_CAPTURE ? 256 : 32);
+	// Live, the pool is what bridges a stall of the disk; a file waits, and a small pool stays in the processor's
+	// cache.
+	job->pool_blocks = (uint32_t)(o->pool_mib ? o->pool_mib : kind == JOB_CAPTURE ? 256 : 2 * o->sealers + 2);
 	job->sealers = (uint32_t)o->sealers;
 	job->flush_ms = (uint32_t)o->flush_ms;
 	job->snaplen = (uint32_t)o->snaplen;

@@ -13,7 +13,7 @@ struct run_options {
 	const char *output;
 	const char *key;
 	const char *sensor;
-	const char *reference;  // --own-network of capture, --reference of ingest
+	const char *reference; // --own-network of capture, --reference of ingest
 	const char *operator_name;
 	const char *filter;
 	bool json;
@@ -35,7 +35,7 @@ int run_options_set(struct run_options *o, const char *name, const char *value, 
 // Reads FILE (YAML: one mapping of option names to values). Errors name the line.
 int run_options_read(struct run_options *o, const char *path, struct error *e);
 // The job for these options; sources are filled in by the caller.
-int run_options_job(const struct run_options *o, enum job_kind kind, unsigned sources, int argc, char **argv, struct job **ret_job,
-		struct error *e);
+int run_options_job(const struct run_options *o, enum job_kind kind, unsigned sources, int argc, char **argv,
+        struct job **ret_job, struct error *e);
 // Becomes the supervisor. Returns an exit code only when that fails.
 int run_supervisor(const struct run_options *o, const struct job *job);

@@ -23,7 +23,8 @@ static int origins_open(struct error *e)
 	snprintf(path, sizeof(path), "%s/origins", dir);
 	r = cli_make_dirs(path);
 	if (r < 0)
-		return error_set(e, r, "cannot make %s: %s; set SEALTAP_HOME to a directory of yours", path, strerror(-r));
+		return error_set(
+		        e, r, "cannot make %s: %s; set SEALTAP_HOME to a directory of yours", path, strerror(-r));
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return fd < 0 ? error_set(e, -errno, "cannot open %s: %s", path, strerror(errno)) : fd;
 }
@@ -56,9 +57,10 @@ int run_supervisor(const struct run_options *o, const struct job *job)
 		return cli_fail(CLI_INVALID, o->verb, "%s", e.text);
 	if (access(job->recording, F_OK) == 0)
 		return cli_fail(CLI_USAGE, o->verb,
-				"%s exists already; a recording is never written over: choose another name, or a template such as "
-				"%%Y%%m%%dT%%H%%M%%SZ",
-				job->recording);
+		        "%s exists already; a recording is never written over: choose another name, or a template such "
+		        "as "
+		        "%%Y%%m%%dT%%H%%M%%SZ",
+		        job->recording);
 	r = origin_open(o->key, &fds[1], &e);
 	if (r < 0)
 		return cli_fail(CLI_UNREADABLE, o->verb, "%s", e.text);

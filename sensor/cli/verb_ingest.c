@@ -8,44 +8,45 @@
 #include "sensor/cli/run_options.h"
 
 static const char help[] =
-		"usage: sealtap ingest FILE... -o RECORDING [options]\n"
-		"\n"
-		"Seals captures that already exist: pcap and pcapng, plain or as .gz or .zst, - for standard input. The recording\n"
-		"states each input's name, size and SHA-256. What it proves begins with the file, not with the wire.\n"
-		"\n"
-		"  -o, --output RECORDING         directory to make; %Y%m%dT%H%M%SZ and the like are filled in (UTC)\n"
-		"      --key ORIGIN.key           origin key (default: this machine's own, made when there is none)\n"
-		"      --reference TEXT           why it is sealed, for example a case number\n"
-		"      --operator NAME            who seals it (default: the user)\n"
-		"      --sensor NAME              name of this sensor (default: the host name)\n"
-		"      --filter EXPR              pcap filter; refused packets are counted, not recorded\n"
-		"      --level N                  zstd level, -50 (fastest) to 19 (default -5)\n"
-		"      --segment-size MIB         new segment after so much raw data (default 512)\n"
-		"      --pool MIB                 memory for blocks (default 32)\n"
-		"      --sealers N                threads that commit and compress (default: one per core)\n"
-		"      --config FILE              YAML with any of these options as `name: value`; flags override it\n"
-		"      --json                     a line of JSON at the end, on stdout\n"
-		"\n"
-		"Exit: 0 done, 1 failed, 2 usage, 3 an input could not be read to its end (what came before is sealed).\n";
+        "usage: sealtap ingest FILE... -o RECORDING [options]\n"
+        "\n"
+        "Seals captures that already exist: pcap and pcapng, plain or as .gz or .zst, - for standard input. The "
+        "recording\n"
+        "states each input's name, size and SHA-256. What it proves begins with the file, not with the wire.\n"
+        "\n"
+        "  -o, --output RECORDING         directory to make; %Y%m%dT%H%M%SZ and the like are filled in (UTC)\n"
+        "      --key ORIGIN.key           origin key (default: this machine's own, made when there is none)\n"
+        "      --reference TEXT           why it is sealed, for example a case number\n"
+        "      --operator NAME            who seals it (default: the user)\n"
+        "      --sensor NAME              name of this sensor (default: the host name)\n"
+        "      --filter EXPR              pcap filter; refused packets are counted, not recorded\n"
+        "      --level N                  zstd level, -50 (fastest) to 19 (default -5)\n"
+        "      --segment-size MIB         new segment after so much raw data (default 512)\n"
+        "      --pool MIB                 memory for blocks (default 32)\n"
+        "      --sealers N                threads that commit and compress (default: one per core)\n"
+        "      --config FILE              YAML with any of these options as `name: value`; flags override it\n"
+        "      --json                     a line of JSON at the end, on stdout\n"
+        "\n"
+        "Exit: 0 done, 1 failed, 2 usage, 3 an input could not be read to its end (what came before is sealed).\n";
 
 enum { OPT_NAMED = 256, OPT_CONFIG, OPT_JSON };
 
 static const struct option options[] = {
-	{"output", required_argument, NULL, 'o'},
-	{"reference", required_argument, NULL, OPT_NAMED},
-	{"key", required_argument, NULL, OPT_NAMED},
-	{"operator", required_argument, NULL, OPT_NAMED},
-	{"sensor", required_argument, NULL, OPT_NAMED},
-	{"filter", required_argument, NULL, OPT_NAMED},
-	{"level", required_argument, NULL, OPT_NAMED},
-	{"segment-size", required_argument, NULL, OPT_NAMED},
-	{"pool", required_argument, NULL, OPT_NAMED},
-	{"sealers", required_argument, NULL, OPT_NAMED},
-	{"flush-ms", required_argument, NULL, OPT_NAMED},
-	{"config", required_argument, NULL, OPT_CONFIG},
-	{"json", no_argument, NULL, OPT_JSON},
-	{"help", no_argument, NULL, 'h'},
-	{0},
+        {"output", required_argument, NULL, 'o'},
+        {"reference", required_argument, NULL, OPT_NAMED},
+        {"key", required_argument, NULL, OPT_NAMED},
+        {"operator", required_argument, NULL, OPT_NAMED},
+        {"sensor", required_argument, NULL, OPT_NAMED},
+        {"filter", required_argument, NULL, OPT_NAMED},
+        {"level", required_argument, NULL, OPT_NAMED},
+        {"segment-size", required_argument, NULL, OPT_NAMED},
+        {"pool", required_argument, NULL, OPT_NAMED},
+        {"sealers", required_argument, NULL, OPT_NAMED},
+        {"flush-ms", required_argument, NULL, OPT_NAMED},
+        {"config", required_argument, NULL, OPT_CONFIG},
+        {"json", no_argument, NULL, OPT_JSON},
+        {"help", no_argument, NULL, 'h'},
+        {0},
 };
 
 int verb_ingest(int argc, char **argv)

@@ -8,15 +8,15 @@
 #include "sensor/cli/origin.h"
 
 static const char help[] =
-		"usage: sealtap keygen [-o DIR] [--json]\n"
-		"\n"
-		"Makes a sensor's origin key: DIR/origin.key (keep it) and DIR/origin.pub (give it to whoever shall check\n"
-		"recordings). Without -o: /var/lib/sealtap for root, else $XDG_DATA_HOME/sealtap. Existing keys stay.\n";
+        "usage: sealtap keygen [-o DIR] [--json]\n"
+        "\n"
+        "Makes a sensor's origin key: DIR/origin.key (keep it) and DIR/origin.pub (give it to whoever shall check\n"
+        "recordings). Without -o: /var/lib/sealtap for root, else $XDG_DATA_HOME/sealtap. Existing keys stay.\n";
 
 int verb_keygen(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"output", required_argument, NULL, 'o'}, {"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
+	static const struct option options[] = {{"output", required_argument, NULL, 'o'},
+	        {"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
 	char dir[PATH_MAX - 32], fingerprint[80];
 	const char *out = NULL;
 	struct error e;
@@ -44,11 +44,12 @@ int verb_keygen(int argc, char **argv)
 	if (r < 0)
 		return cli_fail(r == -EEXIST ? CLI_USAGE : CLI_UNREADABLE, "keygen", "%s", e.text);
 	if (json)
-		printf("{\"key\":\"%s/origin.key\",\"public_key\":\"%s/origin.pub\",\"origin_key\":\"%s\"}\n", dir, dir, fingerprint);
+		printf("{\"key\":\"%s/origin.key\",\"public_key\":\"%s/origin.pub\",\"origin_key\":\"%s\"}\n", dir, dir,
+		        fingerprint);
 	else
 		printf("%s/origin.key  private: keep it on the sensor, mode 0600\n"
 		       "%s/origin.pub  public: give it to whoever shall check recordings\n"
 		       "origin key %s\n",
-				dir, dir, fingerprint);
+		        dir, dir, fingerprint);
 	return CLI_OK;
 }

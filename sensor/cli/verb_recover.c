@@ -30,17 +30,18 @@
 #define NAME "recovery.json"
 
 static const char help[] =
-		"usage: sealtap recover RECORDING [--key ORIGIN.key] [--json]\n"
-		"\n"
-		"After a crash: writes RECORDING/recovery.json, which states what was found whole and how far it was signed.\n"
-		"Nothing else is changed. The recording then verifies with exit 4: what came after the last signed progress may\n"
-		"have been changed or removed before. A recording that contradicts its own signatures is refused.\n"
-		"\n"
-		"  --key ORIGIN.key   sign the statement with the origin key, if its holder allows it\n"
-		"  --json             the outcome as JSON on stdout\n"
-		"\n"
-		"Exit: 0 written, or nothing to recover; 1 the recording is invalid; 2 usage, or it is being recorded, or was\n"
-		"recovered before; 3 could not be read or written.\n";
+        "usage: sealtap recover RECORDING [--key ORIGIN.key] [--json]\n"
+        "\n"
+        "After a crash: writes RECORDING/recovery.json, which states what was found whole and how far it was signed.\n"
+        "Nothing else is changed. The recording then verifies with exit 4: what came after the last signed progress "
+        "may\n"
+        "have been changed or removed before. A recording that contradicts its own signatures is refused.\n"
+        "\n"
+        "  --key ORIGIN.key   sign the statement with the origin key, if its holder allows it\n"
+        "  --json             the outcome as JSON on stdout\n"
+        "\n"
+        "Exit: 0 written, or nothing to recover; 1 the recording is invalid; 2 usage, or it is being recorded, or was\n"
+        "recovered before; 3 could not be read or written.\n";
 
 static int still_recording(int dirfd)
 {
@@ -54,8 +55,8 @@ static int still_recording(int dirfd)
 }
 
 // The signer reads the key, signs this one statement and exits; the key never comes here.
-static int sign(int key_fd, const struct recovery_scan *scan, const uint8_t statement[DIGEST_LEN], uint8_t out[ED25519_SIG_LEN],
-		struct error *e)
+static int sign(int key_fd, const struct recovery_scan *scan, const uint8_t statement[DIGEST_LEN],
+        uint8_t out[ED25519_SIG_LEN], struct error *e)
 {
 	struct wire_sign request = {.purpose = WIRE_PURPOSE_RECOVERY};
 	union wire_message m;
@@ -132,9 +133,11 @@ static int print_refusal(const char *path, const struct verify_report *report)
 	for (size_t i = 0; i < report->finding_count; i++)
 		if (report->findings[i].verdict == v)
 			fprintf(stderr, "sealtap recover: %s at %s: expected %s, found %s\n", report->findings[i].code,
-					report->findings[i].where, report->findings[i].expected, report->findings[i].actual);
-	return v == VERDICT_INVALID ? cli_fail(CLI_INVALID, "recover", "%s contradicts its own signatures; nothing was written", path)
-				    : cli_fail(CLI_UNREADABLE, "recover", "%s could not be read; nothing was written", path);
+			        report->findings[i].where, report->findings[i].expected, report->findings[i].actual);
+	return v == VERDICT_INVALID
+	               ? cli_fail(
+	                         CLI_INVALID, "recover", "%s contradicts its own signatures; nothing was written", path)
+	               : cli_fail(CLI_UNREADABLE, "recover", "%s could not be read; nothing was written", path);
 }
 
 static void print_outcome(const char *path, const struct recovery_scan *scan, bool is_signed, bool json)
@@ -150,13 +153,15 @@ static void print_outcome(const char *path, const struct recovery_scan *scan, bo
 	if (json) {
 		printf("{\"result\":\"recovered\",\"segments\":%zu,\"signed_packets\":%" PRIu64 ",\"packets\":%" PRIu64
 		       ",\"covered_until\":\"%s\",\"signed\":%s}\n",
-				scan->segment_count, is_signed_packets, packets, t, is_signed ? "true" : "false");
+		        scan->segment_count, is_signed_packets, packets, t, is_signed ? "true" : "false");
 		return;
 	}
 	printf("%s: wrote %s%s\n"
-	       "  %zu segments were under way: %" PRIu64 " packets found whole, %" PRIu64 " of them signed before the crash\n"
+	       "  %zu segments were under way: %" PRIu64 " packets found whole, %" PRIu64
+	       " of them signed before the crash\n"
 	       "  anything after %s (seconds, UTC) may have been changed or removed before recovery\n",
-			path, NAME, is_signed ? ", signed by the origin key" : "", scan->segment_count, packets, is_signed_packets, t);
+	        path, NAME, is_signed ? ", signed by the origin key" : "", scan->segment_count, packets,
+	        is_signed_packets, t);
 }
 
 static int recover(const char *path, const char *key, bool json)
@@ -235,8 +240,8 @@ out:
 
 int verb_recover(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"key", required_argument, NULL, 'k'}, {"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
+	static const struct option options[] = {{"key", required_argument, NULL, 'k'}, {"json", no_argument, NULL, 'j'},
+	        {"help", no_argument, NULL, 'h'}, {0}};
 	const char *key = NULL;
 	bool json = false;
 	int c;

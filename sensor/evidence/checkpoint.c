@@ -115,14 +115,14 @@ int checkpoint_parse(const char *text, size_t len, struct checkpoint *ret_checkp
 	if (len >= CHECKPOINT_TEXT_MAX)
 		return -EBADMSG;
 	if (!next_line(&at, end, line, sizeof(line)) || strlen(line) != prefix + 2 * DIGEST_LEN ||
-			hex_decode(line + prefix, 2 * DIGEST_LEN, c.recording_id) < 0)
+	        hex_decode(line + prefix, 2 * DIGEST_LEN, c.recording_id) < 0)
 		return -EBADMSG;
 	if (!next_line(&at, end, line, sizeof(line)) || u64_parse(line, &c.size) < 0)
 		return -EBADMSG;
 	if (!next_line(&at, end, line, sizeof(line)) || !base64_decode(line, c.root, DIGEST_LEN))
 		return -EBADMSG;
 	if (!next_line(&at, end, line, sizeof(line)) || strlen(line) != 5 + 2 * DIGEST_LEN ||
-			hex_decode(line + 5, 2 * DIGEST_LEN, c.head) < 0)
+	        hex_decode(line + 5, 2 * DIGEST_LEN, c.head) < 0)
 		return -EBADMSG;
 	if (!next_line(&at, end, line, sizeof(line)) || line[0] != '\0')
 		return -EBADMSG;

@@ -3,9 +3,9 @@
 
 #include <endian.h>
 #include <errno.h>
+#include <openssl/core_names.h>
 #include <openssl/evp.h>
 #include <openssl/kdf.h>
-#include <openssl/core_names.h>
 #include <openssl/params.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -17,7 +17,7 @@
 #include "sensor/evidence/digest.h"
 #include "sensor/evidence/merkle.h"
 
-#define IN_FLIGHT 64u     // messages under way: more than there are SIMD lanes, small enough for the L2 cache
+#define IN_FLIGHT 64u         // messages under way: more than there are SIMD lanes, small enough for the L2 cache
 #define IN_FLIGHT_BYTES 2048u // larger packets go one by one: for them little is gained
 
 struct fixed_part {
@@ -76,10 +76,10 @@ int segment_salt_key(const uint8_t salts_key[SALTS_KEY_LEN], const uint8_t id[SE
 	memcpy(info, label, sizeof(label) - 1);
 	memcpy(info + sizeof(label) - 1, id, SEGMENT_ID_LEN);
 	OSSL_PARAM params[] = {
-		OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, (char *)"SHA256", 0),
-		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, (void *)salts_key, SALTS_KEY_LEN),
-		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, info, sizeof(info)),
-		OSSL_PARAM_construct_end(),
+	        OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, (char *)"SHA256", 0),
+	        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, (void *)salts_key, SALTS_KEY_LEN),
+	        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, info, sizeof(info)),
+	        OSSL_PARAM_construct_end(),
 	};
 	ok = ctx && EVP_KDF_derive(ctx, out, DIGEST_LEN, params) == 1;
 	EVP_KDF_CTX_free(ctx);
@@ -107,8 +107,8 @@ static int hash_by_openssl(struct commit *c, unsigned at)
 
 	fixed_part_fill(c, at, &fixed);
 	if (!EVP_MD_CTX_copy_ex(c->run, c->midstate) || !EVP_DigestUpdate(c->run, &fixed, sizeof(fixed)) ||
-			!EVP_DigestUpdate(c->run, p->data, p->caplen) ||
-			!EVP_DigestFinal_ex(c->run, c->tile + at * DIGEST_LEN, NULL))
+	        !EVP_DigestUpdate(c->run, p->data, p->caplen) ||
+	        !EVP_DigestFinal_ex(c->run, c->tile + at * DIGEST_LEN, NULL))
 		return -EIO;
 	return 0;
 }
@@ -205,7 +205,7 @@ int commit_begin(struct commit *c, const struct commit_segment *segment, uint64_
 	if (!c->keyed || memcmp(c->salt_key, segment->salt_key, DIGEST_LEN) != 0) {
 		memcpy(c->salt_key, segment->salt_key, DIGEST_LEN);
 		if (!EVP_EncryptInit_ex(c->aes, EVP_aes_256_ecb(), NULL, c->salt_key, NULL) ||
-				!EVP_CIPHER_CTX_set_padding(c->aes, 0))
+		        !EVP_CIPHER_CTX_set_padding(c->aes, 0))
 			return -ENOTSUP;
 		c->keyed = true;
 	}
@@ -214,7 +214,8 @@ int commit_begin(struct commit *c, const struct commit_segment *segment, uint64_
 	memcpy(c->prefix + 32, segment->id, SEGMENT_ID_LEN);
 	memcpy(c->prefix + 48, &lane_le, 4);
 	memcpy(c->prefix + 52, &linktype_le, 4);
-	if (!EVP_DigestInit_ex(c->midstate, c->md, NULL) || !EVP_DigestUpdate(c->midstate, c->prefix, sizeof(c->prefix)))
+	if (!EVP_DigestInit_ex(c->midstate, c->md, NULL) ||
+	        !EVP_DigestUpdate(c->midstate, c->prefix, sizeof(c->prefix)))
 		return -EIO;
 	c->count = 0;
 	c->first = first;

@@ -22,5 +22,5 @@ void digest_peek(const struct digest *d, uint8_t out[DIGEST_LEN]);
 void digest_once(const void *data, size_t len, uint8_t out[DIGEST_LEN]);
 
 #define HEX_LEN(bytes) (2 * (bytes) + 1)
-void hex_encode(const uint8_t *bytes, size_t len, char *out); // 2 * len digits and a NUL
+void hex_encode(const uint8_t *bytes, size_t len, char *out);  // 2 * len digits and a NUL
 int hex_decode(const char *text, size_t digits, uint8_t *out); // lower-case only; -EBADMSG otherwise

@@ -95,7 +95,7 @@ int secret_key_read_fd(int fd, const char *name, struct secret_key **ret_key, st
 	if (!pkey || !EVP_PKEY_is_a(pkey, "ED25519")) {
 		EVP_PKEY_free(pkey);
 		return error_set(e, -EKEYREJECTED,
-				"%s is not an unencrypted Ed25519 private key in PEM form; `sealtap keygen` makes one", name);
+		        "%s is not an unencrypted Ed25519 private key in PEM form; `sealtap keygen` makes one", name);
 	}
 	return wrap(pkey, ret_key);
 }
@@ -127,7 +127,7 @@ int secret_key_sign(const struct secret_key *key, const void *data, size_t len, 
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	size_t out_len = ED25519_SIG_LEN;
 	int ok = ctx && EVP_DigestSignInit(ctx, NULL, NULL, NULL, key->pkey) == 1 &&
-			EVP_DigestSign(ctx, out, &out_len, data, len) == 1 && out_len == ED25519_SIG_LEN;
+	         EVP_DigestSign(ctx, out, &out_len, data, len) == 1 && out_len == ED25519_SIG_LEN;
 
 	EVP_MD_CTX_free(ctx);
 	return ok ? 0 : -EIO;
@@ -137,14 +137,14 @@ int public_key_check(const uint8_t key[ED25519_KEY_LEN])
 {
 	// y coordinates of the points of order 1, 2, 4 and 8 (little-endian), then p itself as the canonical bound.
 	static const uint8_t small_order[][ED25519_KEY_LEN] = {
-		{0x00},
-		{0x01},
-		{0xec, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
-				0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f},
-		{0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0, 0xd5,
-				0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05},
-		{0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f, 0x2a,
-				0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a},
+	        {0x00},
+	        {0x01},
+	        {0xec, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+	                0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f},
+	        {0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0, 0xd5,
+	                0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05},
+	        {0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f, 0x2a,
+	                0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a},
 	};
 	uint8_t y[ED25519_KEY_LEN];
 	bool high = true;
@@ -162,7 +162,8 @@ int public_key_check(const uint8_t key[ED25519_KEY_LEN])
 	return 0;
 }
 
-int public_key_verify(const uint8_t key[ED25519_KEY_LEN], const void *data, size_t len, const uint8_t sig[ED25519_SIG_LEN])
+int public_key_verify(
+        const uint8_t key[ED25519_KEY_LEN], const void *data, size_t len, const uint8_t sig[ED25519_SIG_LEN])
 {
 	EVP_PKEY *pkey;
 	EVP_MD_CTX *ctx;
@@ -173,7 +174,7 @@ int public_key_verify(const uint8_t key[ED25519_KEY_LEN], const void *data, size
 	pkey = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, key, ED25519_KEY_LEN);
 	ctx = EVP_MD_CTX_new();
 	ok = pkey && ctx && EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, pkey) == 1 &&
-			EVP_DigestVerify(ctx, sig, ED25519_SIG_LEN, data, len) == 1;
+	     EVP_DigestVerify(ctx, sig, ED25519_SIG_LEN, data, len) == 1;
 	EVP_MD_CTX_free(ctx);
 	EVP_PKEY_free(pkey);
 	return ok ? 0 : -EKEYREJECTED;
@@ -212,17 +213,18 @@ int public_key_read_fd(int fd, const char *name, uint8_t out[ED25519_KEY_LEN], s
 	pkey = bio ? PEM_read_bio_PUBKEY(bio, NULL, no_passphrase, NULL) : NULL;
 	BIO_free(bio);
 	ok = pkey && EVP_PKEY_is_a(pkey, "ED25519") && EVP_PKEY_get_raw_public_key(pkey, out, &out_len) == 1 &&
-			out_len == ED25519_KEY_LEN && public_key_check(out) == 0;
+	     out_len == ED25519_KEY_LEN && public_key_check(out) == 0;
 	EVP_PKEY_free(pkey);
 	if (!ok)
 		return error_set(e, -EKEYREJECTED,
-				"%s is not a usable Ed25519 public key in PEM form (expected what `sealtap keygen` writes as origin.pub)",
-				name);
+		        "%s is not a usable Ed25519 public key in PEM form (expected what `sealtap keygen` writes as "
+		        "origin.pub)",
+		        name);
 	return 0;
 }
 
-static size_t origin_message(const char *label, size_t label_len, const uint8_t a[DIGEST_LEN], const uint8_t b[DIGEST_LEN],
-		uint8_t *out)
+static size_t origin_message(
+        const char *label, size_t label_len, const uint8_t a[DIGEST_LEN], const uint8_t b[DIGEST_LEN], uint8_t *out)
 {
 	memcpy(out, label, label_len);
 	memcpy(out + label_len, a, DIGEST_LEN);
@@ -230,14 +232,16 @@ static size_t origin_message(const char *label, size_t label_len, const uint8_t 
 	return label_len + 2 * DIGEST_LEN;
 }
 
-size_t origin_message_epoch1(const uint8_t recording_id[DIGEST_LEN], const uint8_t epoch_key[ED25519_KEY_LEN], uint8_t *out)
+size_t origin_message_epoch1(
+        const uint8_t recording_id[DIGEST_LEN], const uint8_t epoch_key[ED25519_KEY_LEN], uint8_t *out)
 {
 	static const char label[] = "sealtap epoch1 v1"; // with its NUL
 
 	return origin_message(label, sizeof(label), recording_id, epoch_key, out);
 }
 
-size_t origin_message_recovery(const uint8_t recording_id[DIGEST_LEN], const uint8_t statement[DIGEST_LEN], uint8_t *out)
+size_t origin_message_recovery(
+        const uint8_t recording_id[DIGEST_LEN], const uint8_t statement[DIGEST_LEN], uint8_t *out)
 {
 	static const char label[] = "sealtap recovery v1"; // with its NUL
 

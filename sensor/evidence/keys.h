@@ -24,14 +24,18 @@ int secret_key_sign(const struct secret_key *key, const void *data, size_t len, 
 // Canonical and not of small order (section 2.4): 0 or -EKEYREJECTED. Every public key passes here before use.
 int public_key_check(const uint8_t key[ED25519_KEY_LEN]);
 // 0, or -EKEYREJECTED. Includes public_key_check.
-int public_key_verify(const uint8_t key[ED25519_KEY_LEN], const void *data, size_t len, const uint8_t sig[ED25519_SIG_LEN]);
+int public_key_verify(
+        const uint8_t key[ED25519_KEY_LEN], const void *data, size_t len, const uint8_t sig[ED25519_SIG_LEN]);
 #define PUBLIC_KEY_PEM_LEN 113
 // The one PEM SubjectPublicKeyInfo form: exactly PUBLIC_KEY_PEM_LEN characters and a NUL.
 void public_key_pem(const uint8_t key[ED25519_KEY_LEN], char out[PUBLIC_KEY_PEM_LEN + 1]);
 // Reads a PEM public key file. -EKEYREJECTED when it is not Ed25519 in SubjectPublicKeyInfo.
 int public_key_read_fd(int fd, const char *name, uint8_t out[ED25519_KEY_LEN], struct error *e);
 
-// What the signatures of the origin key cover (sections 2.2 key, 6). They return the length, at most ORIGIN_MESSAGE_MAX.
+// What the signatures of the origin key cover (sections 2.2 key, 6). They return the length, at most
+// ORIGIN_MESSAGE_MAX.
 #define ORIGIN_MESSAGE_MAX 96
-size_t origin_message_epoch1(const uint8_t recording_id[DIGEST_LEN], const uint8_t epoch_key[ED25519_KEY_LEN], uint8_t *out);
-size_t origin_message_recovery(const uint8_t recording_id[DIGEST_LEN], const uint8_t statement[DIGEST_LEN], uint8_t *out);
+size_t origin_message_epoch1(
+        const uint8_t recording_id[DIGEST_LEN], const uint8_t epoch_key[ED25519_KEY_LEN], uint8_t *out);
+size_t origin_message_recovery(
+        const uint8_t recording_id[DIGEST_LEN], const uint8_t statement[DIGEST_LEN], uint8_t *out);

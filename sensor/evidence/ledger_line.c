@@ -195,6 +195,6 @@ json_t *json_counters(const struct counters *c)
 	if (c->driver_mask & COUNTERS_DRIVER_DROPPED)
 		json_object_set_new(driver, "dropped", json_u64(c->driver_dropped));
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "received", json_u64(c->received), "recorded",
-			json_u64(c->recorded), "filtered", json_u64(c->filtered), "out_of_scope",
-			json_u64(c->out_of_scope), "shunted", json_u64(c->shunted), "dropped", dropped, "driver", driver);
+	        json_u64(c->recorded), "filtered", json_u64(c->filtered), "out_of_scope", json_u64(c->out_of_scope),
+	        "shunted", json_u64(c->shunted), "dropped", dropped, "driver", driver);
 }

@@ -16,7 +16,7 @@ char *ledger_line_print(const json_t *object, size_t max, size_t *ret_len);
 int ledger_line_parse(const char *line, size_t len, size_t max, json_t **ret_object);
 
 void time_print(uint64_t ns, char out[TIME_TEXT_MAX]);
-int time_parse(const char *text, uint64_t *ret_ns); // -EBADMSG
+int time_parse(const char *text, uint64_t *ret_ns);   // -EBADMSG
 int u64_parse(const char *text, uint64_t *ret_value); // canonical decimal, -EBADMSG
 
 // Any bytes to a JSON string: what is not UTF-8, U+0000 and U+007F become U+FFFD.

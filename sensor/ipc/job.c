@@ -52,10 +52,10 @@ int job_seal(const struct job *job, int *ret_fd)
 static bool job_valid(const struct job *job, size_t size)
 {
 	if (job->magic != JOB_MAGIC || job->source_count == 0 || job->source_count > JOB_SOURCES_MAX ||
-			size != job_size(job) || (job->kind != JOB_CAPTURE && job->kind != JOB_INGEST))
+	        size != job_size(job) || (job->kind != JOB_CAPTURE && job->kind != JOB_INGEST))
 		return false;
 	if (!ENDS(job->recording) || !ENDS(job->sensor) || !ENDS(job->reference) || !ENDS(job->operator_name) ||
-			!ENDS(job->filter) || !ENDS(job->command_line))
+	        !ENDS(job->filter) || !ENDS(job->command_line))
 		return false;
 	for (unsigned i = 0; i < job->source_count; i++)
 		if (!ENDS(job->source[i].name))
@@ -69,7 +69,8 @@ int job_map(int fd, const struct job **ret_job, struct error *e)
 	void *map;
 
 	if (fstat(fd, &st) < 0 || st.st_size < (off_t)sizeof(struct job) || fcntl(fd, F_GET_SEALS) != JOB_SEALS)
-		return error_set(e, -EBADMSG, "descriptor %d is no sealed job; roles are started by `sealtap` only", fd);
+		return error_set(
+		        e, -EBADMSG, "descriptor %d is no sealed job; roles are started by `sealtap` only", fd);
 	map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
 	if (map == MAP_FAILED)
 		return error_set(e, -errno, "cannot map the job: %s", strerror(errno));

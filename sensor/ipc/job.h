@@ -33,7 +33,7 @@ struct job {
 	uint32_t snaplen; // 0: whole frames
 	int32_t level;    // zstd
 	uint32_t promiscuous;
-	uint32_t json;     // reports on stdout as JSON
+	uint32_t json;      // reports on stdout as JSON
 	uint32_t owner_uid; // who owns the finished recording
 	uint32_t owner_gid;
 	uint32_t role_uid[2]; // recorder, keeper; UINT32_MAX: keep the present one

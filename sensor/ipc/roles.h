@@ -7,7 +7,7 @@
 
 #define KEEPER_RECORDER_FD 5
 #define KEEPER_SIGNER_FD 6
-#define KEEPER_DIR_FD 7    // the recording
+#define KEEPER_DIR_FD 7     // the recording
 #define KEEPER_ORIGINS_FD 8 // directory with a log for each origin key
 
 #define RECORDER_KEEPER_FD 5

@@ -25,7 +25,7 @@ int role_path(const char *name, char *out, unsigned long size, struct error *e)
 	if (snprintf(out, size, "%s/%s", SEALTAP_LIBEXEC, name) < (int)size && access(out, X_OK) == 0)
 		return 0;
 	return error_set(e, -ENOENT, "cannot find %s beside this program or in %s; is sealtap installed whole?", name,
-			SEALTAP_LIBEXEC);
+	        SEALTAP_LIBEXEC);
 }
 
 static void close_from(int first)
@@ -62,7 +62,8 @@ static void child(const char *path, const char *name, const int *fds, unsigned c
 	_exit(127);
 }
 
-int spawn_role(const char *name, const int *fds, unsigned count, int first, bool keep_stdin, pid_t *ret_pid, struct error *e)
+int spawn_role(
+        const char *name, const int *fds, unsigned count, int first, bool keep_stdin, pid_t *ret_pid, struct error *e)
 {
 	char path[PATH_MAX];
 	pid_t pid;

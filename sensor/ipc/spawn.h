@@ -14,4 +14,5 @@ int role_path(const char *name, char *out, unsigned long size, struct error *e);
 
 // Starts NAME with fds[i] as descriptor first + i and no others but stderr; stdin only when asked. The child does not
 // take part in the terminal's ^C: its orders come over its socket. The caller's copies stay open.
-int spawn_role(const char *name, const int *fds, unsigned count, int first, bool keep_stdin, pid_t *ret_pid, struct error *e);
+int spawn_role(
+        const char *name, const int *fds, unsigned count, int first, bool keep_stdin, pid_t *ret_pid, struct error *e);

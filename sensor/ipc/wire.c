@@ -61,10 +61,10 @@ int wire_recv(int fd, union wire_message *message, int *ret_fd)
 		char space[CMSG_SPACE(sizeof(int))];
 	} control;
 	struct msghdr msg = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control.space,
-		.msg_controllen = sizeof(control.space),
+	        .msg_iov = &iov,
+	        .msg_iovlen = 1,
+	        .msg_control = control.space,
+	        .msg_controllen = sizeof(control.space),
 	};
 	int passed = -1;
 	ssize_t n;
@@ -84,7 +84,7 @@ int wire_recv(int fd, union wire_message *message, int *ret_fd)
 	if (n == 0)
 		return 0;
 	if ((size_t)n < sizeof(struct wire_header) || message->h.len != (size_t)n || (msg.msg_flags & MSG_TRUNC) ||
-			message->h.type == 0 || message->h.type > WIRE_SIGNATURE)
+	        message->h.type == 0 || message->h.type > WIRE_SIGNATURE)
 		return -EBADMSG;
 	return (int)message->h.type;
 }

@@ -15,25 +15,45 @@
 #include "sensor/evidence/ledger_line.h"
 #include "sensor/keeper/keeper.h"
 
-#define EPOCH_ROTATE_NS (EPOCH_NS - 10000000000ULL) // early, so that a slow disk does not stretch an epoch over a minute
+#define YIELDS_MAX 8
+#define EPOCH_ROTATE_NS                                                                                                \
+	(EPOCH_NS - 10000000000ULL) // early, so that a slow disk does not stretch an epoch over a minute
 
 // One line of the origin log per recording: seq, recording id, hash of its newest checkpoint. Fixed width, so that
 // each keeper renews its own line in place while others do the same.
 #define ORIGIN_LINE 151
 #define ORIGIN_FORMAT "%020" PRIu64 " %s %s\n"
 
-static int write_file(int dir_fd, const char *name, const void *data, size_t len, mode_t mode, bool durable)
+// An old file's block is written over, not given back and taken again: on a full disk somebody else would have it.
+static int write_once(int dir_fd, const char *name, const void *data, size_t len, mode_t mode, bool durable)
 {
-	int fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode);
+	int fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, mode);
+	ssize_t n;
 	int r = 0;
 
 	if (fd < 0)
 		return -errno;
-	if (write(fd, data, len) != (ssize_t)len)
-		r = errno ? -errno : -ENOSPC;
+	n = pwrite(fd, data, len, 0);
+	if (n != (ssize_t)len)
+		r = n < 0 ? -errno : -ENOSPC;
+	if (r == 0 && ftruncate(fd, (off_t)len) < 0)
+		r = -errno;
 	if (r == 0 && durable && fdatasync(fd) < 0)
 		r = -errno;
 	close(fd);
+	return r;
+}
+
+static int write_file(struct keeper *k, const char *name, const void *data, size_t len, mode_t mode, bool durable)
+{
+	int r = write_once(k->dir_fd, name, data, len, mode, durable);
+
+	// A full disk must not keep the keeper from saying so: the ledger gives up some of what it keeps for itself.
+	for (int i = 0; i < YIELDS_MAX && (r == -ENOSPC || r == -EDQUOT); i++) {
+		if (ledger_writer_yield(&k->ledger) < 0)
+			break;
+		r = write_once(k->dir_fd, name, data, len, mode, durable);
+	}
 	return r;
 }
 
@@ -69,12 +89,13 @@ static int origin_log_take(struct keeper *k, uint64_t *ret_seq, uint8_t ret_prev
 	if (flock(k->origin_fd, LOCK_EX) < 0 || fstat(k->origin_fd, &st) < 0)
 		return error_set(e, -errno, "cannot lock the log of this origin key: %s", strerror(errno));
 	if (st.st_size % ORIGIN_LINE != 0)
-		return error_set(e, -EBADMSG, "the log of this origin key is damaged (its size is not a multiple of %d)", ORIGIN_LINE);
+		return error_set(e, -EBADMSG,
+		        "the log of this origin key is damaged (its size is not a multiple of %d)", ORIGIN_LINE);
 	k->origin_at = (uint64_t)st.st_size;
 	*ret_seq = k->origin_at / ORIGIN_LINE;
 	memset(ret_prev, 0, DIGEST_LEN);
 	if (*ret_seq > 0 && (pread(k->origin_fd, line, ORIGIN_LINE, st.st_size - ORIGIN_LINE) != ORIGIN_LINE ||
-					hex_decode(line + 86, 2 * DIGEST_LEN, ret_prev) < 0))
+	                            hex_decode(line + 86, 2 * DIGEST_LEN, ret_prev) < 0))
 		return error_set(e, -EBADMSG, "the log of this origin key is damaged (its last line is not readable)");
 	return 0;
 }
@@ -92,9 +113,11 @@ static int checkpoint_make(struct keeper *k, char note[CHECKPOINT_TEXT_MAX])
 // Whole or not at all under its name, whatever happens meanwhile.
 static int checkpoint_store(struct keeper *k, const char *note, int len, const char *name, bool durable)
 {
-	int r = write_file(k->dir_fd, "checkpoint.tmp", note, (size_t)len, 0640, durable);
+	int r = write_file(k, "checkpoint.tmp", note, (size_t)len, 0640, durable);
 
-	if (r == 0 && renameat(k->dir_fd, "checkpoint.tmp", k->dir_fd, name) < 0)
+	// The one before becomes checkpoint.tmp, so that the next needs no space. Not every file system can exchange.
+	if (r == 0 && renameat2(k->dir_fd, "checkpoint.tmp", k->dir_fd, name, RENAME_EXCHANGE) < 0 &&
+			renameat(k->dir_fd, "checkpoint.tmp", k->dir_fd, name) < 0)
 		r = -errno;
 	return r;
 }
@@ -127,12 +150,14 @@ static int write_public_key(struct keeper *k, const char *name, const uint8_t ke
 
 	public_key_pem(key, pem);
 	snprintf(path, sizeof(path), "keys/%s.pub", name);
-	return write_file(k->dir_fd, path, pem, PUBLIC_KEY_PEM_LEN, 0640, false);
+	return write_file(k, path, pem, PUBLIC_KEY_PEM_LEN, 0640, false);
 }
 
-static int append_key(struct keeper *k, uint64_t epoch, const uint8_t key[ED25519_KEY_LEN], const uint8_t *origin_signature)
+static int append_key(
+        struct keeper *k, uint64_t epoch, const uint8_t key[ED25519_KEY_LEN], const uint8_t *origin_signature)
 {
-	json_t *fields = json_pack("{s:I, s:o}", "epoch", (json_int_t)epoch, "public_key", json_hex(key, ED25519_KEY_LEN));
+	json_t *fields =
+	        json_pack("{s:I, s:o}", "epoch", (json_int_t)epoch, "public_key", json_hex(key, ED25519_KEY_LEN));
 	char name[24];
 	int r;
 
@@ -146,7 +171,8 @@ static int append_key(struct keeper *k, uint64_t epoch, const uint8_t key[ED2551
 }
 
 // The origin key signs epoch 1 in the signer's process and nothing else, ever.
-static int origin_sign(struct keeper *k, const uint8_t epoch_key[ED25519_KEY_LEN], uint8_t out[ED25519_SIG_LEN], struct error *e)
+static int origin_sign(
+        struct keeper *k, const uint8_t epoch_key[ED25519_KEY_LEN], uint8_t out[ED25519_SIG_LEN], struct error *e)
 {
 	struct wire_sign request = {.purpose = WIRE_PURPOSE_EPOCH1};
 	uint8_t message[ORIGIN_MESSAGE_MAX];
@@ -174,7 +200,7 @@ static int write_salts(struct keeper *k, struct error *e)
 
 	if (RAND_bytes(k->salts_key, SALTS_KEY_LEN) != 1)
 		return error_set(e, -EIO, "no random numbers");
-	r = write_file(k->dir_fd, "salts.key", k->salts_key, SALTS_KEY_LEN, 0440, true);
+	r = write_file(k, "salts.key", k->salts_key, SALTS_KEY_LEN, 0440, true);
 	return r < 0 ? error_set(e, r, "cannot write salts.key: %s", strerror(-r)) : 0;
 }
 
@@ -215,9 +241,10 @@ int keeper_open(struct keeper *k, struct error *e)
 		return r;
 	r = keeper_record_open(k, origin_seq, origin_prev);
 	if (r < 0)
-		return error_set(e, r, r == -EMSGSIZE ? "names of sources are too long for the ledger; seal fewer files at once"
-						      : "cannot write the ledger: %s",
-				strerror(-r));
+		return error_set(e, r,
+		        r == -EMSGSIZE ? "names of sources are too long for the ledger; seal fewer files at once"
+		                       : "cannot write the ledger: %s",
+		        strerror(-r));
 	memcpy(k->recording_id, k->ledger.head, DIGEST_LEN);
 	memset(signature, 0, sizeof(signature));
 	r = origin_log_note(k, origin_seq, signature); // 32 zero bytes until there is a checkpoint

@@ -34,7 +34,7 @@ struct keeper {
 	int origin_fd; // the log of recordings made with this origin key
 	int signer_fd;
 	uint8_t origin[ED25519_KEY_LEN];
-	uint64_t origin_at; // offset of this recording's line in it
+	uint64_t origin_at;   // offset of this recording's line in it
 	char (*details)[256]; // of the sources, before `open`
 	bool opened;
 	bool closed;

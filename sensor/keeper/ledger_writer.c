@@ -36,9 +36,9 @@ int ledger_writer_open(struct ledger_writer *w, int dir_fd, struct error *e)
 		close(w->fd);
 		w->fd = -1;
 		return error_set(e, r,
-				"cannot reserve %u MiB for the ledger: %s; the recording needs a file system with fallocate "
-				"(ext4, xfs, btrfs, tmpfs) and free space",
-				RESERVE >> 20, strerror(-r));
+		        "cannot reserve %u MiB for the ledger: %s; the recording needs a file system with fallocate "
+		        "(ext4, xfs, btrfs, tmpfs) and free space",
+		        RESERVE >> 20, strerror(-r));
 	}
 	w->reserved = RESERVE;
 	return 0;
@@ -75,8 +75,8 @@ int ledger_writer_append(struct ledger_writer *w, const char *type, uint64_t rea
 		return -EIO;
 	}
 	line = json_pack("{s:I, s:o, s:s, s:o, s:o, s:o}", "seq", (json_int_t)w->tree.size, "prev",
-			json_hex(w->head, DIGEST_LEN), "type", type, "t_real", json_time(real_ns), "t_boot",
-			json_time(boot_ns), "nonce", json_hex(nonce, sizeof(nonce)));
+	        json_hex(w->head, DIGEST_LEN), "type", type, "t_real", json_time(real_ns), "t_boot", json_time(boot_ns),
+	        "nonce", json_hex(nonce, sizeof(nonce)));
 	r = line ? json_object_update(line, fields) : -1;
 	json_decref(fields);
 	text = r == 0 ? ledger_line_print(line, LEDGER_LINE_MAX, &len) : NULL;

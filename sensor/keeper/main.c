@@ -70,8 +70,8 @@ static int recorder_died(struct keeper *k, const union wire_message *m)
 
 static bool known_reason(const char *reason)
 {
-	static const char *const reasons[] = {"end-of-input", "input-damaged", "duration", "packets", "signal", "disk-full",
-		"disk-error", "source-failed", "supervisor-died", "recorder-failed"};
+	static const char *const reasons[] = {"end-of-input", "input-damaged", "duration", "packets", "signal",
+	        "disk-full", "disk-error", "source-failed", "supervisor-died", "recorder-failed"};
 
 	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
 		if (strcmp(reasons[i], reason) == 0)
@@ -96,7 +96,7 @@ static int supervisor_request(struct keeper *k, int sup_fd, int *rec_fd, struct 
 	if (passed >= 0)
 		close(passed);
 	if (r == WIRE_CLOSE && m.h.len == sizeof(m.plain) && wire_text_ok(m.plain.text, sizeof(m.plain.text)) &&
-			known_reason(m.plain.text)) {
+	        known_reason(m.plain.text)) {
 		r = finish(k, m.plain.text, e);
 		wire_send_plain(sup_fd, WIRE_CLOSED, r, 0, NULL);
 		return r < 0 ? r : 1;
@@ -154,8 +154,9 @@ static int loop(struct keeper *k, int sup_fd, int rec_fd, struct error *e)
 			if (r == -EPIPE) { // the recorder notices too and seals what it has
 				sup_fd = -1;
 				alone_since = boot_ns();
-				if (k->opened && (keeper_record_incident(k, "supervisor-died", "its socket closed") < 0 ||
-								 keeper_checkpoint(k, true) < 0))
+				if (k->opened &&
+				        (keeper_record_incident(k, "supervisor-died", "its socket closed") < 0 ||
+				                keeper_checkpoint(k, true) < 0))
 					return error_set(e, -EIO, "cannot write the ledger");
 			} else if (r < 0) {
 				return r;
@@ -196,10 +197,10 @@ int main(void)
 	secret_keys_init();
 	lock_memory();
 	if (sandbox_enter(&(struct sandbox){.role = SANDBOX_KEEPER,
-				  .uid = k.job->role_uid[1],
-				  .write_dirs = {KEEPER_DIR_FD},
-				  .write_dir_count = 1},
-			    &e) < 0)
+	                          .uid = k.job->role_uid[1],
+	                          .write_dirs = {KEEPER_DIR_FD},
+	                          .write_dir_count = 1},
+	            &e) < 0)
 		return fail(&e);
 	if (loop(&k, ROLE_SUPERVISOR_FD, KEEPER_RECORDER_FD, &e) < 0)
 		return fail(&e);

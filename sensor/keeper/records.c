@@ -28,10 +28,9 @@ static int append_clock(struct keeper *k, const struct clock_now *now)
 
 	clock_read_quality(&q);
 	r = append_now(k, now, "clock",
-			json_pack("{s:s, s:o, s:o, s:s, s:o}", "boot_id", k->boot_id, "offset",
-					json_time(now->real_ns - now->boot_ns), "tolerance_ns",
-					json_u64(CLOCK_TOLERANCE_NS), "synchronised", q.synchronised ? "yes" : "no",
-					"max_error_ns", json_u64(q.max_error_ns)));
+	        json_pack("{s:s, s:o, s:o, s:s, s:o}", "boot_id", k->boot_id, "offset",
+	                json_time(now->real_ns - now->boot_ns), "tolerance_ns", json_u64(CLOCK_TOLERANCE_NS),
+	                "synchronised", q.synchronised ? "yes" : "no", "max_error_ns", json_u64(q.max_error_ns)));
 	if (r == 0)
 		clock_watch_stated(&k->clock, now);
 	return r;
@@ -55,8 +54,8 @@ int keeper_append(struct keeper *k, const char *type, json_t *fields)
 	events = clock_watch_check(&k->clock, &now);
 	if (events & (CLOCK_GAP_PAUSE | CLOCK_GAP_SUSPEND))
 		r = append_now(k, &now, "gap",
-				json_pack("{s:s, s:o}", "cause", events & CLOCK_GAP_SUSPEND ? "suspend" : "pause", "length",
-						json_time(now.boot_ns - k->clock.last_boot_ns)));
+		        json_pack("{s:s, s:o}", "cause", events & CLOCK_GAP_SUSPEND ? "suspend" : "pause", "length",
+		                json_time(now.boot_ns - k->clock.last_boot_ns)));
 	if (r == 0 && (events & CLOCK_STEP))
 		r = append_clock(k, &now);
 	if (r < 0) {
@@ -72,9 +71,8 @@ static json_t *sources(const struct keeper *k)
 	json_t *list = json_array();
 
 	for (unsigned i = 0; i < k->job->source_count; i++)
-		json_array_append_new(list,
-				json_pack("{s:s, s:o, s:o}", "kind", kind, "name", text(k->job->source[i].name), "detail",
-						text(k->details[i])));
+		json_array_append_new(list, json_pack("{s:s, s:o, s:o}", "kind", kind, "name",
+		                                    text(k->job->source[i].name), "detail", text(k->details[i])));
 	return list;
 }
 
@@ -89,17 +87,18 @@ int keeper_record_open(struct keeper *k, uint64_t origin_seq, const uint8_t orig
 	uname(&u);
 	digest_once(job, job_size(job), config);
 	digest_once(k->salts_key, SALTS_KEY_LEN, salts);
-	fields = json_pack("{s:s, s:o, s:o, s:I, s:o, s:{s:s, s:o, s:o}, s:s, s:o, s:o, s:s, s:o, s:{s:o, s:o, s:o, s:s}, s:s, "
-			   "s:I, s:o}",
-			"format", EVIDENCE_FORMAT, "sensor", text(job->sensor), "origin_key",
-			json_hex(k->origin, ED25519_KEY_LEN), "origin_seq", (json_int_t)origin_seq, "origin_prev",
-			json_hex(origin_prev, DIGEST_LEN), "authority", "kind",
-			job->kind == JOB_CAPTURE ? "own-network" : "ingest", "reference", text(job->reference), "operator",
-			text(job->operator_name), "mode", "content", "sources", sources(k), "filter", text(job->filter),
-			"build", "sealtap " SEALTAP_VERSION, "config_sha256", json_hex(config, DIGEST_LEN), "host", "name",
-			text(u.nodename), "kernel", text(u.release), "machine", text(u.machine), "boot_id", k->boot_id,
-			"time_source", job->kind == JOB_CAPTURE ? "kernel" : "file", "flush_ms", (json_int_t)job->flush_ms,
-			"salts_sha256", json_hex(salts, DIGEST_LEN));
+	fields = json_pack(
+	        "{s:s, s:o, s:o, s:I, s:o, s:{s:s, s:o, s:o}, s:s, s:o, s:o, s:s, s:o, s:{s:o, s:o, s:o, s:s}, s:s, "
+	        "s:I, s:o}",
+	        "format", EVIDENCE_FORMAT, "sensor", text(job->sensor), "origin_key",
+	        json_hex(k->origin, ED25519_KEY_LEN), "origin_seq", (json_int_t)origin_seq, "origin_prev",
+	        json_hex(origin_prev, DIGEST_LEN), "authority", "kind",
+	        job->kind == JOB_CAPTURE ? "own-network" : "ingest", "reference", text(job->reference), "operator",
+	        text(job->operator_name), "mode", "content", "sources", sources(k), "filter", text(job->filter),
+	        "build", "sealtap " SEALTAP_VERSION, "config_sha256", json_hex(config, DIGEST_LEN), "host", "name",
+	        text(u.nodename), "kernel", text(u.release), "machine", text(u.machine), "boot_id", k->boot_id,
+	        "time_source", job->kind == JOB_CAPTURE ? "kernel" : "file", "flush_ms", (json_int_t)job->flush_ms,
+	        "salts_sha256", json_hex(salts, DIGEST_LEN));
 	clock_read(&now);
 	return append_now(k, &now, "open", fields);
 }
@@ -107,10 +106,9 @@ int keeper_record_open(struct keeper *k, uint64_t origin_seq, const uint8_t orig
 int keeper_record_begin(struct keeper *k, const struct wire_begin *b)
 {
 	return keeper_append(k, "begin",
-			json_pack("{s:I, s:I, s:I, s:o, s:I, s:I}", "lane", (json_int_t)b->lane, "number",
-					(json_int_t)b->number, "source", (json_int_t)b->source, "interface",
-					text(b->interface), "linktype", (json_int_t)b->linktype, "snaplen",
-					(json_int_t)b->snaplen));
+	        json_pack("{s:I, s:I, s:I, s:o, s:I, s:I}", "lane", (json_int_t)b->lane, "number",
+	                (json_int_t)b->number, "source", (json_int_t)b->source, "interface", text(b->interface),
+	                "linktype", (json_int_t)b->linktype, "snaplen", (json_int_t)b->snaplen));
 }
 
 int keeper_record_progress(struct keeper *k, const struct wire_progress *p)
@@ -120,14 +118,14 @@ int keeper_record_progress(struct keeper *k, const struct wire_progress *p)
 	for (unsigned i = 0; i < p->count; i++) {
 		const struct wire_segment_state *s = &p->segment[i];
 
-		json_array_append_new(list,
-				json_pack("{s:I, s:I, s:o, s:o, s:o, s:o, s:o}", "lane", (json_int_t)s->lane, "number",
-						(json_int_t)s->number, "frames", json_u64(s->frames), "bytes",
-						json_u64(s->bytes), "packets", json_u64(s->packets), "root",
-						json_hex(s->root, DIGEST_LEN), "counters", json_counters(&s->counters)));
+		json_array_append_new(
+		        list, json_pack("{s:I, s:I, s:o, s:o, s:o, s:o, s:o}", "lane", (json_int_t)s->lane, "number",
+		                      (json_int_t)s->number, "frames", json_u64(s->frames), "bytes", json_u64(s->bytes),
+		                      "packets", json_u64(s->packets), "root", json_hex(s->root, DIGEST_LEN),
+		                      "counters", json_counters(&s->counters)));
 	}
-	return keeper_append(k, "progress",
-			json_pack("{s:o, s:o}", "segments", list, "sync_ns_max", json_u64(p->sync_ns_max)));
+	return keeper_append(
+	        k, "progress", json_pack("{s:o, s:o}", "segments", list, "sync_ns_max", json_u64(p->sync_ns_max)));
 }
 
 int keeper_record_segment(struct keeper *k, const struct keeper_lane *lane, const struct wire_seal *s)
@@ -136,45 +134,44 @@ int keeper_record_segment(struct keeper *k, const struct keeper_lane *lane, cons
 
 	snprintf(path, sizeof(path), "segments/%u/%08u.pcapng.zst", s->state.lane, s->state.number);
 	return keeper_append(k, "segment",
-			json_pack("{s:I, s:I, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:s, s:o, s:o}", "lane",
-					(json_int_t)s->state.lane, "number", (json_int_t)s->state.number, "path", path,
-					"bytes", json_u64(s->state.bytes), "sha256", json_hex(s->sha256, DIGEST_LEN),
-					"frames", json_u64(s->state.frames), "packets", json_u64(s->state.packets), "root",
-					json_hex(s->state.root, DIGEST_LEN), "ts_min", json_time(s->ts_min), "ts_max",
-					json_time(s->ts_max), "mode", "content", "sealed",
-					s->adopted ? "adopted" : "recorder", "counters_begin", json_counters(&lane->end),
-					"counters_end", json_counters(&s->state.counters)));
+	        json_pack("{s:I, s:I, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:s, s:o, s:o}", "lane",
+	                (json_int_t)s->state.lane, "number", (json_int_t)s->state.number, "path", path, "bytes",
+	                json_u64(s->state.bytes), "sha256", json_hex(s->sha256, DIGEST_LEN), "frames",
+	                json_u64(s->state.frames), "packets", json_u64(s->state.packets), "root",
+	                json_hex(s->state.root, DIGEST_LEN), "ts_min", json_time(s->ts_min), "ts_max",
+	                json_time(s->ts_max), "mode", "content", "sealed", s->adopted ? "adopted" : "recorder",
+	                "counters_begin", json_counters(&lane->end), "counters_end",
+	                json_counters(&s->state.counters)));
 }
 
 int keeper_record_loss(struct keeper *k, const struct wire_loss *l)
 {
 	return keeper_append(k, "loss",
-			json_pack("{s:I, s:s, s:o, s:o, s:o}", "lane", (json_int_t)l->lane, "cause",
-					drop_cause_names[l->cause], "frames", json_u64(l->frames), "t_first",
-					json_time(l->t_first), "t_last", json_time(l->t_last)));
+	        json_pack("{s:I, s:s, s:o, s:o, s:o}", "lane", (json_int_t)l->lane, "cause", drop_cause_names[l->cause],
+	                "frames", json_u64(l->frames), "t_first", json_time(l->t_first), "t_last",
+	                json_time(l->t_last)));
 }
 
 int keeper_record_source(struct keeper *k, const struct wire_source *s)
 {
 	json_t *fields = json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "index", (json_int_t)s->index, "name",
-			text(k->job->source[s->index].name), "format", text(s->format), "bytes", json_u64(s->bytes),
-			"sha256", json_hex(s->sha256, DIGEST_LEN), "packets", json_u64(s->packets), "ts_truncated",
-			json_u64(s->ts_truncated));
+	        text(k->job->source[s->index].name), "format", text(s->format), "bytes", json_u64(s->bytes), "sha256",
+	        json_hex(s->sha256, DIGEST_LEN), "packets", json_u64(s->packets), "ts_truncated",
+	        json_u64(s->ts_truncated));
 
 	if (!fields)
 		return -ENOMEM;
 	if (s->damaged)
 		json_object_set_new(fields, "damage",
-				json_pack("{s:o, s:o}", "offset", json_u64(s->damage_offset), "reason",
-						text(s->damage_reason)));
+		        json_pack(
+		                "{s:o, s:o}", "offset", json_u64(s->damage_offset), "reason", text(s->damage_reason)));
 	if (s->extra_lines) {
 		char path[64];
 
 		snprintf(path, sizeof(path), "sources/%u.extra.jsonl.zst", s->index);
 		json_object_set_new(fields, "extra",
-				json_pack("{s:s, s:o, s:o, s:o}", "path", path, "bytes", json_u64(s->extra_bytes), "sha256",
-						json_hex(s->extra_sha256, DIGEST_LEN), "lines",
-						json_u64(s->extra_lines)));
+		        json_pack("{s:s, s:o, s:o, s:o}", "path", path, "bytes", json_u64(s->extra_bytes), "sha256",
+		                json_hex(s->extra_sha256, DIGEST_LEN), "lines", json_u64(s->extra_lines)));
 	}
 	return keeper_append(k, "source", fields);
 }
@@ -187,6 +184,6 @@ int keeper_record_incident(struct keeper *k, const char *kind, const char *detai
 int keeper_record_close(struct keeper *k, const char *reason)
 {
 	return keeper_append(k, "close",
-			json_pack("{s:s, s:o, s:o}", "reason", reason, "segments", json_u64(k->segments), "packets",
-					json_u64(k->packets)));
+	        json_pack("{s:s, s:o, s:o}", "reason", reason, "segments", json_u64(k->segments), "packets",
+	                json_u64(k->packets)));
 }

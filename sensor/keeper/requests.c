@@ -42,7 +42,8 @@ static bool state_grew(const struct wire_segment_state *from, const struct wire_
 	if (!counters_grew(&from->counters, &to->counters))
 		return false;
 	if (to->frames == from->frames)
-		return to->bytes == from->bytes && to->packets == from->packets && memcmp(to->root, from->root, DIGEST_LEN) == 0;
+		return to->bytes == from->bytes && to->packets == from->packets &&
+		       memcmp(to->root, from->root, DIGEST_LEN) == 0;
 	return to->frames > from->frames && to->bytes > from->bytes && to->packets >= from->packets;
 }
 
@@ -86,8 +87,8 @@ static int begin(struct keeper *k, int fd, const union wire_message *m)
 	struct keeper_lane *lane;
 	int r;
 
-	if (!wire_text_ok(b->interface, sizeof(b->interface)) || b->source >= k->job->source_count || b->linktype > 65535 ||
-			b->lane > k->lane_count || b->lane >= LANES_MAX)
+	if (!wire_text_ok(b->interface, sizeof(b->interface)) || b->source >= k->job->source_count ||
+	        b->linktype > 65535 || b->lane > k->lane_count || b->lane >= LANES_MAX)
 		return -EPROTO;
 	if (b->lane == k->lane_count) {
 		struct keeper_lane *more = realloc(k->lanes, (k->lane_count + 1) * sizeof(*more));
@@ -100,9 +101,9 @@ static int begin(struct keeper *k, int fd, const union wire_message *m)
 		k->lane_count++;
 	}
 	lane = &k->lanes[b->lane];
-	if (b->number != lane->next_number || lane->open_count == KEEPER_OPEN_SEGMENTS || b->source != lane->is.source ||
-			b->linktype != lane->is.linktype || b->snaplen != lane->is.snaplen ||
-			strcmp(b->interface, lane->is.interface) != 0)
+	if (b->number != lane->next_number || lane->open_count == KEEPER_OPEN_SEGMENTS ||
+	        b->source != lane->is.source || b->linktype != lane->is.linktype || b->snaplen != lane->is.snaplen ||
+	        strcmp(b->interface, lane->is.interface) != 0)
 		return -EPROTO;
 	// The answer lets the first byte reach the disk, so the line must be there before.
 	r = keeper_record_begin(k, b);
@@ -133,7 +134,7 @@ static int progress(struct keeper *k, int fd, const union wire_message *m)
 
 		s = find_open(k, now->lane, now->number, &lane);
 		if (!s || now->frames == 0 || !counters_law_holds(&now->counters) || !state_grew(&s->progress, now) ||
-				!counters_grew(&lane->end, &now->counters))
+		        !counters_grew(&lane->end, &now->counters))
 			return -EPROTO;
 	}
 	r = keeper_record_progress(k, p);
@@ -157,9 +158,9 @@ static int seal(struct keeper *k, int fd, const union wire_message *m)
 
 	// A complete segment has one frame more than any progress of it: the last.
 	if (!open || open != &lane->open[0] || s->state.frames == open->progress.frames || s->adopted > 1 ||
-			!state_grew(&open->progress, &s->state) || !counters_law_holds(&s->state.counters) ||
-			!counters_grew(&lane->end, &s->state.counters) ||
-			s->state.counters.recorded - lane->end.recorded != s->state.packets)
+	        !state_grew(&open->progress, &s->state) || !counters_law_holds(&s->state.counters) ||
+	        !counters_grew(&lane->end, &s->state.counters) ||
+	        s->state.counters.recorded - lane->end.recorded != s->state.packets)
 		return -EPROTO;
 	r = keeper_record_segment(k, lane, s);
 	if (r == 0)
@@ -193,7 +194,7 @@ static int source(struct keeper *k, int fd, const union wire_message *m)
 	int r;
 
 	if (s->index >= k->job->source_count || !wire_text_ok(s->format, sizeof(s->format)) ||
-			!wire_text_ok(s->damage_reason, sizeof(s->damage_reason)))
+	        !wire_text_ok(s->damage_reason, sizeof(s->damage_reason)))
 		return -EPROTO;
 	r = keeper_record_source(k, s);
 	if (r == 0)
@@ -204,12 +205,12 @@ static int source(struct keeper *k, int fd, const union wire_message *m)
 static int incident(struct keeper *k, int fd, const union wire_message *m)
 {
 	static const char *const kinds[] = {
-		"recorder-resumed", "adopted", "disk-full", "disk-error", "source-failed", "interface-down"};
+	        "recorder-resumed", "adopted", "disk-full", "disk-error", "source-failed", "interface-down"};
 	bool known = false;
 	int r;
 
 	if (!wire_text_ok(m->incident.kind, sizeof(m->incident.kind)) ||
-			!wire_text_ok(m->incident.detail, sizeof(m->incident.detail)))
+	        !wire_text_ok(m->incident.detail, sizeof(m->incident.detail)))
 		return -EPROTO;
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		known |= strcmp(kinds[i], m->incident.kind) == 0;
@@ -258,16 +259,16 @@ static const struct {
 	unsigned states;
 	int (*handler)(struct keeper *k, int fd, const union wire_message *m);
 } table[] = {
-	{WIRE_DETAIL, sizeof(struct wire_plain), BEFORE | RUNNING, detail},
-	{WIRE_START, sizeof(struct wire_plain), BEFORE | RUNNING, start},
-	{WIRE_ADOPT, sizeof(struct wire_plain), RUNNING, adopt},
-	{WIRE_BEGIN, sizeof(struct wire_begin), RUNNING, begin},
-	{WIRE_PROGRESS, sizeof(struct wire_progress), RUNNING, progress},
-	{WIRE_SEAL, sizeof(struct wire_seal), RUNNING, seal},
-	{WIRE_LOSS, sizeof(struct wire_loss), RUNNING, loss},
-	{WIRE_SOURCE, sizeof(struct wire_source), RUNNING, source},
-	{WIRE_INCIDENT, sizeof(struct wire_incident), RUNNING, incident},
-	{WIRE_FINISHED, sizeof(struct wire_plain), RUNNING, finished},
+        {WIRE_DETAIL, sizeof(struct wire_plain), BEFORE | RUNNING, detail},
+        {WIRE_START, sizeof(struct wire_plain), BEFORE | RUNNING, start},
+        {WIRE_ADOPT, sizeof(struct wire_plain), RUNNING, adopt},
+        {WIRE_BEGIN, sizeof(struct wire_begin), RUNNING, begin},
+        {WIRE_PROGRESS, sizeof(struct wire_progress), RUNNING, progress},
+        {WIRE_SEAL, sizeof(struct wire_seal), RUNNING, seal},
+        {WIRE_LOSS, sizeof(struct wire_loss), RUNNING, loss},
+        {WIRE_SOURCE, sizeof(struct wire_source), RUNNING, source},
+        {WIRE_INCIDENT, sizeof(struct wire_incident), RUNNING, incident},
+        {WIRE_FINISHED, sizeof(struct wire_plain), RUNNING, finished},
 };
 
 int keeper_recorder_request(struct keeper *k, int fd, const union wire_message *m, struct error *e)
@@ -283,12 +284,13 @@ int keeper_recorder_request(struct keeper *k, int fd, const union wire_message *
 			continue;
 		if (m->h.type == WIRE_START && !k->opened) {
 			r = keeper_open(k, e);
-			if (r < 0) // never the recorder's fault, nor does -EPIPE of the signer's socket speak of the recorder's
+			if (r < 0) // never the recorder's fault, nor does -EPIPE of the signer's socket speak of the
+			           // recorder's
 				return r == -EPIPE || r == -EPROTO ? -EIO : r;
 		}
 		r = table[i].handler(k, fd, m);
 		return r < 0 ? error_set(e, r, "request %u of the recorder: %s", m->h.type, strerror(-r)) : 0;
 	}
-	return error_set(e, -EPROTO, "the recorder sent request %u of %u bytes, which its state does not permit", m->h.type,
-			m->h.len);
+	return error_set(e, -EPROTO, "the recorder sent request %u of %u bytes, which its state does not permit",
+	        m->h.type, m->h.len);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // sealtap-signer: reads the origin key, says its public half, signs one statement, exits. It lives for one signature
-// and links nothing that parses packets. What it signs is built here from fixed parts: never bytes of the asker's choice.
+// and links nothing that parses packets. What it signs is built here from fixed parts: never bytes of the asker's
+// choice.
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,7 +51,7 @@ int main(void)
 	digest_init(); // OpenSSL reads what it reads before the file system closes
 	secret_keys_init();
 	if (sandbox_enter(&(struct sandbox){.role = SANDBOX_SIGNER, .uid = UINT32_MAX}, &e) < 0 ||
-			secret_key_read_fd(SIGNER_KEY_FD, "the origin key", &key, &e) < 0) {
+	        secret_key_read_fd(SIGNER_KEY_FD, "the origin key", &key, &e) < 0) {
 		fprintf(stderr, "sealtap-signer: %s\n", e.text);
 		return EXIT_FAILURE;
 	}

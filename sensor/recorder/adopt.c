@@ -43,7 +43,7 @@ struct found {
 };
 
 static int commit_frame(struct adoption *a, const struct commit_segment *segment, const uint8_t *data, uint32_t len,
-		struct found *f, uint8_t root[DIGEST_LEN])
+        struct found *f, uint8_t root[DIGEST_LEN])
 {
 	struct cursor c = cursor_make(data, len);
 	struct segment_packet p;
@@ -64,7 +64,8 @@ static int commit_frame(struct adoption *a, const struct commit_segment *segment
 }
 
 // One frame at f->bytes: 1 when it is whole and counted, 0 when nothing whole is left.
-static int scan_frame(struct adoption *a, int fd, const struct commit_segment *segment, const struct pool_lane *lane, struct found *f)
+static int scan_frame(
+        struct adoption *a, int fd, const struct commit_segment *segment, const struct pool_lane *lane, struct found *f)
 {
 	const struct segment_interface interface = {lane->interface, lane->linktype, lane->snaplen};
 	struct found after = *f;
@@ -78,7 +79,7 @@ static int scan_frame(struct adoption *a, int fd, const struct commit_segment *s
 	if (n < 0)
 		return -errno;
 	if (zstd_frame_parse(a->stored, (size_t)n, &frame, &need) < 0 ||
-			zstd_frame_decompress(a->zd, a->stored, &frame, a->raw, &reason) < 0)
+	        zstd_frame_decompress(a->zd, a->stored, &frame, a->raw, &reason) < 0)
 		return 0;
 	if (f->frames == 0) {
 		if (segment_head_check(a->raw, frame.content, &interface, &reason) < 0)
@@ -103,7 +104,7 @@ static int scan_frame(struct adoption *a, int fd, const struct commit_segment *s
 
 // Reads the file up to its last whole frame and holds it against what the ledger has signed about it.
 static int scan_file(struct adoption *a, int fd, const struct commit_segment *segment, const struct pool_lane *lane,
-		const struct wire_segment_state *progress, struct found *f)
+        const struct wire_segment_state *progress, struct found *f)
 {
 	uint8_t root[DIGEST_LEN];
 	bool agrees = progress->frames == 0;
@@ -114,7 +115,7 @@ static int scan_file(struct adoption *a, int fd, const struct commit_segment *se
 			continue;
 		merkle_root(&f->roots, root);
 		agrees = f->bytes == progress->bytes && f->packets == progress->packets &&
-				memcmp(root, progress->root, DIGEST_LEN) == 0;
+		         memcmp(root, progress->root, DIGEST_LEN) == 0;
 	}
 	if (r < 0)
 		return r;
@@ -122,7 +123,7 @@ static int scan_file(struct adoption *a, int fd, const struct commit_segment *se
 }
 
 static int open_segment(struct adoption *a, const struct wire_adopt *is, const struct commit_segment *segment,
-		const struct pool_lane *lane, struct segment_file **ret_file)
+        const struct pool_lane *lane, struct segment_file **ret_file)
 {
 	const struct segment_info info = {(uint16_t)lane->linktype, lane->snaplen, lane->interface};
 	struct found f = {.ts_min = UINT64_MAX, .digest = digest_new()};
@@ -136,9 +137,9 @@ static int open_segment(struct adoption *a, const struct wire_adopt *is, const s
 	if (fd < 0) {
 		r = -errno;
 		digest_free(f.digest);
-		return r == -ENOENT && is->progress.frames == 0
-				? segment_file_create(a->segments_fd, segment->lane, is->begin.number, &info, &a->stages, ret_file)
-				: r;
+		return r == -ENOENT && is->progress.frames == 0 ? segment_file_create(a->segments_fd, segment->lane,
+		                                                          is->begin.number, &info, &a->stages, ret_file)
+		                                                : r;
 	}
 	merkle_init(&f.roots);
 	r = scan_file(a, fd, segment, lane, &is->progress, &f);
@@ -146,7 +147,8 @@ static int open_segment(struct adoption *a, const struct wire_adopt *is, const s
 	if (r == 0 && f.frames == 0) { // not even frame 0 was whole
 		unlinkat(a->segments_fd, path, 0);
 		digest_free(f.digest);
-		return segment_file_create(a->segments_fd, segment->lane, is->begin.number, &info, &a->stages, ret_file);
+		return segment_file_create(
+		        a->segments_fd, segment->lane, is->begin.number, &info, &a->stages, ret_file);
 	}
 	if (r == 0)
 		r = segment_file_resume(a->segments_fd, segment->lane, is->begin.number, f.bytes, &a->stages, ret_file);
@@ -183,7 +185,7 @@ static uint32_t blocks_of(const struct pool *pool, uint32_t lane, uint32_t *ids)
 		uint32_t state = atomic_load(&b->state);
 
 		if ((state == BLOCK_FILLING || state == BLOCK_PUBLISHED) && b->lane == lane && block_packets(b) > 0 &&
-				block_bytes(b) <= BLOCK_BYTES)
+		        block_bytes(b) <= BLOCK_BYTES)
 			ids[count++] = id;
 	}
 	qsort_r(ids, count, sizeof(*ids), by_seq, pool->block);
@@ -232,7 +234,8 @@ static uint64_t law_sum(const struct counters *c)
 
 // The lane's counters at the end of an adopted segment. For the last one: what RX had counted; a frame that it had
 // counted and not yet appended is named as lost in the crash. For an earlier one: what was signed, plus its packets.
-static void counters_at_end(const struct wire_adopt *is, const struct pool_lane *lane, uint64_t packets, bool last, struct counters *out)
+static void counters_at_end(
+        const struct wire_adopt *is, const struct pool_lane *lane, uint64_t packets, bool last, struct counters *out)
 {
 	struct counters c = last ? lane->rx : is->progress.frames ? is->progress.counters : is->counters_begin;
 
@@ -256,7 +259,7 @@ static uint64_t real_ns(void)
 
 // Losses that the dead recorder had counted and not stated, and those of its death.
 static int state_losses(struct adoption *a, const struct wire_adopt *is, const struct pool_lane *lane, uint32_t id,
-		const struct counters *end, uint64_t ts_max)
+        const struct counters *end, uint64_t ts_max)
 {
 	for (unsigned i = 0; i < DROP_CAUSES; i++) {
 		struct wire_loss loss = {.lane = id, .cause = i, .frames = end->dropped[i] - is->losses[i]};
@@ -274,7 +277,8 @@ static int state_losses(struct adoption *a, const struct wire_adopt *is, const s
 	return 0;
 }
 
-static int seal_adopted(struct adoption *a, const struct wire_adopt *is, struct pool_lane *lane, bool last, struct segment_file *f)
+static int seal_adopted(
+        struct adoption *a, const struct wire_adopt *is, struct pool_lane *lane, bool last, struct segment_file *f)
 {
 	struct wire_seal seal = {.adopted = 1};
 	union wire_message answer;
@@ -421,7 +425,7 @@ int adopt(struct recorder *rec, int segments_fd, struct error *e)
 	for (uint32_t id = 0; id < rec->pool.blocks; id++)
 		atomic_store(&rec->pool.block[id].state, BLOCK_FREE);
 	keeper_incident(rec, "adopted", "%llu frames in files, %llu blocks with %llu packets from memory",
-			(unsigned long long)a.frames, (unsigned long long)a.blocks, (unsigned long long)a.packets);
+	        (unsigned long long)a.frames, (unsigned long long)a.blocks, (unsigned long long)a.packets);
 	keeper_incident(rec, "recorder-resumed", "recorder %u", rec->pool.shared->generation + 1);
 out:
 	commit_free(a.commit);

@@ -10,7 +10,8 @@
 
 struct filter;
 
-int filter_new(const char *expression, struct filter **ret_filter, struct error *e); // *ret_filter NULL when it is empty
+int filter_new(
+        const char *expression, struct filter **ret_filter, struct error *e); // *ret_filter NULL when it is empty
 void filter_free(struct filter *f);
 // One RX thread at a time per filter. 0, or -EINVAL when the expression makes no sense for this link type.
 int filter_prepare(struct filter *f, uint16_t linktype, struct error *e);

@@ -6,7 +6,8 @@
 #include "sensor/ipc/roles.h"
 #include "sensor/recorder/recorder.h"
 
-int keeper_call(struct recorder *r, enum wire_type type, void *request, size_t len, size_t answer_len, union wire_message *answer)
+int keeper_call(struct recorder *r, enum wire_type type, void *request, size_t len, size_t answer_len,
+        union wire_message *answer)
 {
 	int result;
 

@@ -128,12 +128,12 @@ static int report_sources(struct recorder *r)
 	for (unsigned i = 0; i < r->job->source_count; i++) {
 		const struct source_end *end = &r->source[i]->end;
 		struct wire_source s = {.index = i,
-			.damaged = end->damaged,
-			.bytes = end->bytes,
-			.packets = end->packets,
-			.ts_truncated = end->ts_truncated,
-			.damage_offset = end->damage_offset,
-			.extra_lines = end->extra_lines};
+		        .damaged = end->damaged,
+		        .bytes = end->bytes,
+		        .packets = end->packets,
+		        .ts_truncated = end->ts_truncated,
+		        .damage_offset = end->damage_offset,
+		        .extra_lines = end->extra_lines};
 		union wire_message answer;
 		int result = 0;
 
@@ -150,10 +150,10 @@ static int report_sources(struct recorder *r)
 			return result;
 		if (end->damaged) {
 			fprintf(stderr,
-					"sealtap: %s: damaged at offset %llu: %s; the %llu packets before it are sealed, the "
-					"damage is recorded\n",
-					r->source[i]->name, (unsigned long long)end->damage_offset, end->damage_reason,
-					(unsigned long long)end->packets);
+			        "sealtap: %s: damaged at offset %llu: %s; the %llu packets before it are sealed, the "
+			        "damage is recorded\n",
+			        r->source[i]->name, (unsigned long long)end->damage_offset, end->damage_reason,
+			        (unsigned long long)end->packets);
 			damaged++;
 		}
 	}
@@ -207,10 +207,10 @@ int main(void)
 	if (recorder_open(&r, job, &e) < 0)
 		return fail(&e);
 	if (sandbox_enter(&(struct sandbox){.role = SANDBOX_RECORDER,
-				  .uid = job->role_uid[0],
-				  .write_dirs = {RECORDER_SEGMENTS_FD, RECORDER_EXTRAS_FD},
-				  .write_dir_count = 2},
-			    &e) < 0)
+	                          .uid = job->role_uid[0],
+	                          .write_dirs = {RECORDER_SEGMENTS_FD, RECORDER_EXTRAS_FD},
+	                          .write_dir_count = 2},
+	            &e) < 0)
 		return fail(&e);
 	if (start_keeper(&r, &e) < 0)
 		return fail(&e);
@@ -225,7 +225,8 @@ int main(void)
 		damaged = report_sources(&r);
 	struct wire_plain finished = {0};
 
-	if (damaged < 0 || keeper_call(&r, WIRE_FINISHED, &finished, sizeof(finished), sizeof(answer.plain), &answer) < 0)
+	if (damaged < 0 ||
+	        keeper_call(&r, WIRE_FINISHED, &finished, sizeof(finished), sizeof(answer.plain), &answer) < 0)
 		return fail((error_set(&e, -EPIPE, "the keeper does not answer; the recording is not closed"), &e));
 	wire_send_plain(ROLE_SUPERVISOR_FD, WIRE_DONE, 0, (unsigned)damaged, reason_text(&r, damaged));
 	recorder_free(&r);

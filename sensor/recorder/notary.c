@@ -11,6 +11,7 @@
 
 struct notary {
 	struct recorder *recorder;
+	bool broken; // a sync failed: nothing more is claimed about files
 	struct ring todo;  // writer -> notary
 	struct ring spare; // notary -> writer
 	struct doorbell bell;
@@ -100,17 +101,24 @@ static int perform(struct notary *n, struct notary_job *job)
 {
 	struct recorder *r = n->recorder;
 	union wire_message answer;
-	int result = sync_all(n, job);
+	int result = n->broken ? 0 : sync_all(n, job);
 
 	if (result < 0) {
-		keeper_incident(r, "disk-error", "sync: %s", strerror(-result));
+		// What could not be made durable is not claimed; nor is anything behind it, for a lane has no holes.
+		n->broken = true;
+		fprintf(stderr, "sealtap: the disk does not sync: %s: recording ends\n", strerror(-result));
+		segment_table_stop(r->segments);
+		result = keeper_incident(r, "disk-error", "sync: %s", strerror(-result));
 		recorder_stop(r, STOP_DISK_ERROR);
-		return 0; // what could not be made durable is not claimed
+		return result;
 	}
+	if (n->broken && job->kind != NOTARY_LOSS)
+		return 0;
 	switch (job->kind) {
 	case NOTARY_PROGRESS:
 		job->progress.sync_ns_max = notary_worst_sync_ns(n);
-		return keeper_call(r, WIRE_PROGRESS, &job->progress, sizeof(job->progress), sizeof(answer.plain), &answer);
+		return keeper_call(
+		        r, WIRE_PROGRESS, &job->progress, sizeof(job->progress), sizeof(answer.plain), &answer);
 	case NOTARY_SEAL:
 		result = keeper_call(r, WIRE_SEAL, &job->seal, sizeof(job->seal), sizeof(answer.plain), &answer);
 		segment_table_ended(r->segments, job->seal.state.lane, job->seal.state.number);

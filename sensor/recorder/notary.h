@@ -28,5 +28,5 @@ void *notary_main(void *notary);
 // Writer thread. An empty job to fill, waiting for one if need be; NULL when the recorder fails.
 struct notary_job *notary_job_take(struct notary *n);
 void notary_job_give(struct notary *n, struct notary_job *job);
-void notary_finish(struct notary *n); // no more jobs: the thread ends when it has done all
+void notary_finish(struct notary *n);            // no more jobs: the thread ends when it has done all
 uint64_t notary_worst_sync_ns(struct notary *n); // since the last call

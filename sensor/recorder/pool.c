@@ -28,7 +28,7 @@ int pool_create(uint32_t blocks, int *ret_fd, struct error *e)
 	if (fd < 0)
 		return error_set(e, -errno, "cannot make the block pool: %s", strerror(errno));
 	if (ftruncate(fd, (off_t)pool_bytes(blocks)) < 0 ||
-			fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
+	        fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
 		int r = -errno;
 
 		close(fd);
@@ -56,7 +56,7 @@ int pool_map(int fd, uint32_t blocks, struct pool *ret_pool, struct error *e)
 		p.shared->magic = POOL_MAGIC;
 		p.shared->blocks = blocks;
 	} else if (p.shared->magic != POOL_MAGIC || p.shared->blocks != blocks ||
-			atomic_load(&p.shared->lane_count) > LANES_MAX) {
+	           atomic_load(&p.shared->lane_count) > LANES_MAX) {
 		return error_set(e, -EBADMSG, "the block pool is not well-formed");
 	} else {
 		p.shared->generation++;

@@ -14,7 +14,8 @@
 #include "sensor/recorder/notary.h"
 #include "sensor/recorder/run.h"
 
-static int open_file(const struct job *job, unsigned index, struct source **ret_source, int *ret_extra_fd, struct error *e)
+static int open_file(
+        const struct job *job, unsigned index, struct source **ret_source, int *ret_extra_fd, struct error *e)
 {
 	struct source_file_config config = {.name = job->source[index].name};
 	char path[64];
@@ -41,11 +42,11 @@ static int open_file(const struct job *job, unsigned index, struct source **ret_
 static int open_interface(const struct job *job, unsigned index, struct source **ret_source, struct error *e)
 {
 	struct source_afpacket_config config = {
-		.interface = job->source[index].name,
-		.promiscuous = job->promiscuous,
-		.ring_bytes = (unsigned)job->ring_bytes,
-		.snaplen = 0, // the recorder cuts, after the filter has seen the whole frame
-		.flush_ms = job->flush_ms >= 16 ? (int)job->flush_ms / 8 : 2,
+	        .interface = job->source[index].name,
+	        .promiscuous = job->promiscuous,
+	        .ring_bytes = (unsigned)job->ring_bytes,
+	        .snaplen = 0, // the recorder cuts, after the filter has seen the whole frame
+	        .flush_ms = job->flush_ms >= 16 ? (int)job->flush_ms / 8 : 2,
 	};
 
 	return source_afpacket_open(&config, ret_source, e);
@@ -75,7 +76,7 @@ static int rx_init(struct recorder *r, unsigned index)
 static int channel_init(struct recorder *r, struct channel *c)
 {
 	if (ring_init(&c->in, r->pool.blocks) < 0 || ring_init(&c->out, RESULT_SLOTS) < 0 ||
-			ring_init(&c->spare, RESULT_SLOTS) < 0)
+	        ring_init(&c->spare, RESULT_SLOTS) < 0)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < RESULT_SLOTS; i++) {
 		c->slot[i].frame = malloc(RESULT_BYTES);
@@ -105,7 +106,7 @@ int recorder_open(struct recorder *r, const struct job *job, struct error *e)
 	memset(r->extra_fd, -1, job->source_count * sizeof(*r->extra_fd));
 	for (unsigned i = 0; i < job->source_count; i++) {
 		result = job->kind == JOB_INGEST ? open_file(job, i, &r->source[i], &r->extra_fd[i], e)
-						 : open_interface(job, i, &r->source[i], e);
+		                                 : open_interface(job, i, &r->source[i], e);
 		if (result == 0 && job->kind == JOB_CAPTURE && r->filter)
 			result = filter_prepare(r->filter, r->source[i]->lanes[0].linktype, e);
 		if (result < 0)

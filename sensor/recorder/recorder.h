@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The recorder's threads and what passes between them. Data's path: source -> RX -> sealer -> writer -> (block free) RX,
-// and beside it writer -> notary -> keeper. Each struct says which thread owns it.
+// The recorder's threads and what passes between them. Data's path: source -> RX -> sealer -> writer -> (block free)
+// RX, and beside it writer -> notary -> keeper. Each struct says which thread owns it.
 #pragma once
 
 #include <pthread.h>
@@ -23,7 +23,7 @@
 // A sealed block: owned by the sealer until pushed to `out`, then by the writer until its slot is pushed to `spare`.
 struct result {
 	uint32_t block;
-	uint32_t bytes; // of the compressed frame; 0 for a block without packets
+	uint32_t bytes; // of the compressed frame; 0 for a block without packets, or without a segment
 	uint8_t root[DIGEST_LEN];
 	uint8_t *frame;
 };
@@ -40,16 +40,21 @@ struct channel {
 // Segments that have begun, with their salt keys. Any sealer begins them; the notary ends them. Under a mutex: it is
 // taken once per block, not per packet.
 struct segment_table;
-int segment_table_new(struct segment_table **ret_table, int keeper_fd, pthread_mutex_t *keeper_mutex, const struct pool *pool);
+int segment_table_new(
+        struct segment_table **ret_table, int keeper_fd, pthread_mutex_t *keeper_mutex, const struct pool *pool);
 void segment_table_free(struct segment_table *t);
 void segment_table_resume(struct segment_table *t, uint32_t lane, uint32_t next_number); // after adoption
 int segment_table_get(struct segment_table *t, uint32_t lane, uint32_t number, struct commit_segment *ret_segment);
 void segment_table_ended(struct segment_table *t, uint32_t lane, uint32_t number);
+// The disk takes no more: from now on _get gives -ENOSPC for segments that have not begun.
+void segment_table_stop(struct segment_table *t);
+// Then: the number behind the last segment that has begun, which is more than at_least; begins one if need be.
+int segment_table_begun(struct segment_table *t, uint32_t lane, uint32_t at_least, uint32_t *ret_next);
 
 struct recorder;
 
-struct rx_lane { // RX thread
-	uint32_t id; // in the recording
+struct rx_lane {        // RX thread
+	uint32_t id;    // in the recording
 	uint32_t block; // BLOCK_NONE: none under way
 	uint64_t block_since_ns;
 	uint64_t segment_bytes;
@@ -90,8 +95,18 @@ struct sealer {
 struct writer;
 struct notary;
 
-enum stop_reason { STOP_NONE, STOP_END, STOP_SIGNAL, STOP_DURATION, STOP_PACKETS, STOP_DISK_FULL, STOP_DISK_ERROR,
-	STOP_SUPERVISOR, STOP_SOURCE, STOP_FAILED };
+enum stop_reason {
+	STOP_NONE,
+	STOP_END,
+	STOP_SIGNAL,
+	STOP_DURATION,
+	STOP_PACKETS,
+	STOP_DISK_FULL,
+	STOP_DISK_ERROR,
+	STOP_SUPERVISOR,
+	STOP_SOURCE,
+	STOP_FAILED
+};
 
 struct recorder {
 	const struct job *job;
@@ -128,8 +143,10 @@ static inline struct channel *channel_of(struct recorder *r, unsigned rx, unsign
 void recorder_stop(struct recorder *r, enum stop_reason reason);
 
 // One request to the keeper and its answer. Any thread. 0 or a negative errno; then the recorder must end.
-int keeper_call(struct recorder *r, enum wire_type type, void *request, size_t len, size_t answer_len, union wire_message *answer);
-int keeper_incident(struct recorder *r, const char *kind, const char *format, ...) __attribute__((format(printf, 3, 4)));
+int keeper_call(struct recorder *r, enum wire_type type, void *request, size_t len, size_t answer_len,
+        union wire_message *answer);
+int keeper_incident(struct recorder *r, const char *kind, const char *format, ...)
+        __attribute__((format(printf, 3, 4)));
 
 void *rx_main(void *rx);
 void *sealer_main(void *sealer);

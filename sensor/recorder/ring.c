@@ -29,7 +29,8 @@ void ring_free(struct ring *r)
 
 void doorbell_ring(struct doorbell *d)
 {
-	// seq_cst on both sides: either the sleeper sees the new value, or we see that it waits (pairs with doorbell_wait).
+	// seq_cst on both sides: either the sleeper sees the new value, or we see that it waits (pairs with
+	// doorbell_wait).
 	atomic_fetch_add_explicit(&d->rung, 1, memory_order_seq_cst);
 	if (atomic_load_explicit(&d->waiting, memory_order_seq_cst))
 		syscall(SYS_futex, &d->rung, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);

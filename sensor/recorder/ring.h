@@ -51,7 +51,8 @@ static inline bool ring_pop(struct ring *r, uint32_t *ret_id)
 // How many are waiting, as the producer sees it.
 static inline uint32_t ring_backlog(const struct ring *r)
 {
-	return atomic_load_explicit(&r->tail, memory_order_relaxed) - atomic_load_explicit(&r->head, memory_order_relaxed);
+	return atomic_load_explicit(&r->tail, memory_order_relaxed) -
+	       atomic_load_explicit(&r->head, memory_order_relaxed);
 }
 
 struct doorbell {

@@ -65,8 +65,8 @@ static void read_stats(struct rx *rx, struct rx_lane *lane, uint64_t now)
 	c->driver_mask = stats.mask;
 }
 
-// The block leaves RX: to the sealer with the shortest queue. in_hand is 1 when a frame has been counted as received that
-// will go into the next block: the law holds at the end of every block.
+// The block leaves RX: to the sealer with the shortest queue. in_hand is 1 when a frame has been counted as received
+// that will go into the next block: the law holds at the end of every block.
 static void publish(struct rx *rx, struct rx_lane *lane, uint32_t flags, unsigned in_hand)
 {
 	struct recorder *r = rx->recorder;
@@ -79,8 +79,8 @@ static void publish(struct rx *rx, struct rx_lane *lane, uint32_t flags, unsigne
 		read_stats(rx, lane, now);
 	lane->segment_bytes += block_bytes(b);
 	lane->segment_packets += block_packets(b);
-	if (lane->segment_packets > 0 && (lane->segment_bytes >= r->job->segment_bytes ||
-							 now - lane->segment_since_ns >= r->job->segment_ns))
+	if (lane->segment_packets > 0 &&
+	        (lane->segment_bytes >= r->job->segment_bytes || now - lane->segment_since_ns >= r->job->segment_ns))
 		flags |= BLOCK_SEGMENT_END;
 	b->flags = flags;
 	b->counters = lane->shared->rx;
@@ -253,8 +253,8 @@ static int lanes_update(struct rx *rx, struct source *s, uint32_t source_index)
 				break;
 		if (id == LANES_MAX) {
 			pthread_mutex_unlock(&r->lanes_mutex);
-			fprintf(stderr, "sealtap: %s: more than %u lanes in one recording; seal fewer files at once\n", s->name,
-					LANES_MAX);
+			fprintf(stderr, "sealtap: %s: more than %u lanes in one recording; seal fewer files at once\n",
+			        s->name, LANES_MAX);
 			return -ENOBUFS;
 		}
 		if (id == atomic_load(&shared->lane_count)) {
@@ -272,11 +272,11 @@ static int lanes_update(struct rx *rx, struct source *s, uint32_t source_index)
 		pthread_mutex_unlock(&r->lanes_mutex);
 		lane = &rx->lane[rx->lane_count++];
 		*lane = (struct rx_lane){.id = id,
-			.block = BLOCK_NONE,
-			.segment_since_ns = monotonic_ns(),
-			.driver_received = shared->lane[id].rx.driver_received,
-			.driver_dropped = shared->lane[id].rx.driver_dropped,
-			.shared = &shared->lane[id]};
+		        .block = BLOCK_NONE,
+		        .segment_since_ns = monotonic_ns(),
+		        .driver_received = shared->lane[id].rx.driver_received,
+		        .driver_dropped = shared->lane[id].rx.driver_dropped,
+		        .shared = &shared->lane[id]};
 	}
 	return 0;
 }
@@ -332,7 +332,8 @@ static bool append_batch(struct rx *rx, const struct packet *batch, unsigned n, 
 	uint64_t max = r->job->packets_max;
 
 	for (unsigned i = 0; i < n; i++) {
-		// One RX thread's claim is visible to the others before it appends, so that together they stay below max.
+		// One RX thread's claim is visible to the others before it appends, so that together they stay below
+		// max.
 		if (max && atomic_fetch_add_explicit(&r->packets, 1, memory_order_relaxed) >= max) {
 			recorder_stop(r, STOP_PACKETS);
 			return false;

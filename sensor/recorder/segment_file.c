@@ -116,7 +116,8 @@ static int stage_take(struct segment_file *f)
 
 static int reserve(struct segment_file *f, uint32_t len)
 {
-	uint64_t need = f->bytes + len + RESERVE_LAST;
+	// A segment without packets must fit into what the one before it kept back and did not use.
+	uint64_t need = f->bytes + len + (f->frames == 0 ? 2 * STAGE_ALIGN : RESERVE_LAST);
 	uint64_t step = RESERVE_STEP;
 
 	if (need <= f->reserved)
@@ -211,8 +212,16 @@ static int open_path(int dir_fd, uint32_t lane, uint32_t number, int flags, bool
 	return fd < 0 ? -errno : fd;
 }
 
-int segment_file_create(int dir_fd, uint32_t lane, uint32_t number, const struct segment_info *info, struct stages *stages,
-		struct segment_file **ret_file)
+static void unlink_path(int dir_fd, uint32_t lane, uint32_t number)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "%u/%08u.pcapng.zst", lane, number);
+	unlinkat(dir_fd, path, 0);
+}
+
+int segment_file_create(int dir_fd, uint32_t lane, uint32_t number, const struct segment_info *info,
+        struct stages *stages, struct segment_file **ret_file)
 {
 	struct segment_file *f = file_new(lane, number, stages);
 	uint8_t frame[SMALL_FRAME_MAX], nothing[DIGEST_LEN];
@@ -225,6 +234,8 @@ int segment_file_create(int dir_fd, uint32_t lane, uint32_t number, const struct
 	if (r > 0) {
 		digest_once("", 0, nothing);
 		r = segment_file_append(f, frame, (uint32_t)r, nothing);
+		if (r < 0)
+			unlink_path(dir_fd, lane, number);
 	}
 	if (r < 0) {
 		segment_file_free(f);
@@ -235,7 +246,7 @@ int segment_file_create(int dir_fd, uint32_t lane, uint32_t number, const struct
 }
 
 int segment_file_resume(int dir_fd, uint32_t lane, uint32_t number, uint64_t bytes, struct stages *stages,
-		struct segment_file **ret_file)
+        struct segment_file **ret_file)
 {
 	struct segment_file *f = file_new(lane, number, stages);
 	bool direct;

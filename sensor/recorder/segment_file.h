@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// One segment file: header frame, packet frames, last frame; O_DIRECT in aligned pieces with buffered writes as fallback;
-// space reserved ahead, so that a full disk is met before a frame and never in the middle of one. Writer thread (or
-// adopt.c before threads). Must not talk to the keeper.
+// One segment file: header frame, packet frames, last frame; O_DIRECT in aligned pieces with buffered writes as
+// fallback; space reserved ahead, so that a full disk is met before a frame and never in the middle of one. Writer
+// thread (or adopt.c before threads). Must not talk to the keeper.
 #pragma once
 
 #include <stdbool.h>
@@ -11,8 +11,8 @@
 #include "sensor/evidence/digest.h"
 #include "sensor/evidence/merkle.h"
 
-#define STAGE_WRITE (4u << 20)                   // written in pieces of this size
-#define STAGE_BYTES (STAGE_WRITE + (2u << 20))    // and one frame more
+#define STAGE_WRITE (4u << 20)                 // written in pieces of this size
+#define STAGE_BYTES (STAGE_WRITE + (2u << 20)) // and one frame more
 #define STAGE_ALIGN 4096u
 
 // Aligned buffers shared by all segments of one writer: memory does not grow with the number of lanes.
@@ -54,12 +54,12 @@ struct segment_info { // what frame 0 states
 };
 
 // Makes segments/<lane>/<number>.pcapng.zst below dir_fd, with frame 0. -EEXIST when there is such a file.
-int segment_file_create(int dir_fd, uint32_t lane, uint32_t number, const struct segment_info *info, struct stages *stages,
-		struct segment_file **ret_file);
-// Takes an existing file over behind its first `bytes` bytes (the rest is cut off). The caller fills digest, roots, frames,
-// packets and times for what is kept.
+int segment_file_create(int dir_fd, uint32_t lane, uint32_t number, const struct segment_info *info,
+        struct stages *stages, struct segment_file **ret_file);
+// Takes an existing file over behind its first `bytes` bytes (the rest is cut off). The caller fills digest, roots,
+// frames, packets and times for what is kept.
 int segment_file_resume(int dir_fd, uint32_t lane, uint32_t number, uint64_t bytes, struct stages *stages,
-		struct segment_file **ret_file);
+        struct segment_file **ret_file);
 void segment_file_free(struct segment_file *f); // closes; writes nothing
 
 // Appends one frame, whose root is given (H("") for none). -ENOSPC: nothing was appended and the file is as before.

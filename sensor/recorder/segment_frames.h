@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The first and the last zstd frame of a segment (docs/evidence-format.md section 3). Pure functions of their arguments,
-// but for the nonce.
+// The first and the last zstd frame of a segment (docs/evidence-format.md section 3). Pure functions of their
+// arguments, but for the nonce.
 #pragma once
 
 #include <stdint.h>

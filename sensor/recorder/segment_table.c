@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which segments have begun, and their salt keys. Sealers ask once per block; the first to need a segment begins it with
-// the keeper, so that the `begin` line is signed and on the disk before the segment's first byte.
+// Which segments have begun, and their salt keys. Sealers ask once per block; the first to need a segment begins it
+// with the keeper, so that the `begin` line is signed and on the disk before the segment's first byte.
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 #define OPEN_SEGMENTS 4u // per lane; the keeper permits no more
 
 struct table_lane {
-	uint32_t next; // number that will begin next
+	uint32_t next;   // number that will begin next
 	uint32_t oldest; // all below have ended
 	struct commit_segment segment[OPEN_SEGMENTS];
 };
@@ -23,10 +23,12 @@ struct segment_table {
 	const struct pool *pool;
 	uint32_t lanes; // lanes below have begun at least one segment
 	bool failed;
+	bool stopped;
 	struct table_lane lane[LANES_MAX];
 };
 
-int segment_table_new(struct segment_table **ret_table, int keeper_fd, pthread_mutex_t *keeper_mutex, const struct pool *pool)
+int segment_table_new(
+        struct segment_table **ret_table, int keeper_fd, pthread_mutex_t *keeper_mutex, const struct pool *pool)
 {
 	struct segment_table *t = calloc(1, sizeof(*t));
 
@@ -53,7 +55,7 @@ void segment_table_resume(struct segment_table *t, uint32_t lane, uint32_t next_
 {
 	t->lane[lane].next = next_number;
 	t->lane[lane].oldest = next_number;
-	if (lane >= t->lanes)
+	if (lane >= t->lanes && next_number > 0) // else the keeper has not heard of it
 		t->lanes = lane + 1;
 }
 
@@ -63,7 +65,7 @@ static int begin(struct segment_table *t, uint32_t lane)
 	uint32_t number = t->lane[lane].next;
 	struct commit_segment *segment = &t->lane[lane].segment[number % OPEN_SEGMENTS];
 	struct wire_begin request = {
-		.lane = lane, .number = number, .source = is->source, .linktype = is->linktype, .snaplen = is->snaplen};
+	        .lane = lane, .number = number, .source = is->source, .linktype = is->linktype, .snaplen = is->snaplen};
 	union wire_message answer;
 	int r;
 
@@ -83,19 +85,21 @@ static int begin(struct segment_table *t, uint32_t lane)
 	return 0;
 }
 
-int segment_table_get(struct segment_table *t, uint32_t lane, uint32_t number, struct commit_segment *ret_segment)
+// With the mutex held: until the lane has begun that segment. `even` when nothing is begun any more otherwise.
+static int begin_until(struct segment_table *t, uint32_t lane, uint32_t number, bool even)
 {
 	int r = 0;
 
-	pthread_mutex_lock(&t->mutex);
 	// Lanes begin in the order of their numbers, whichever sealer comes first.
-	while (r == 0 && t->lanes < lane) {
+	while (r == 0 && t->lanes < lane && (even || !t->stopped)) {
 		r = begin(t, t->lanes);
 		t->lanes++;
 	}
-	if (t->lanes == lane)
+	if (t->lanes == lane && (even || !t->stopped))
 		t->lanes++;
 	while (r == 0 && !t->failed && t->lane[lane].next <= number) {
+		if (t->stopped && !even)
+			return -ENOSPC;
 		if (t->lane[lane].next - t->lane[lane].oldest >= OPEN_SEGMENTS)
 			pthread_cond_wait(&t->ended, &t->mutex);
 		else
@@ -106,9 +110,38 @@ int segment_table_get(struct segment_table *t, uint32_t lane, uint32_t number, s
 	if (r < 0) {
 		t->failed = true;
 		pthread_cond_broadcast(&t->ended);
-	} else {
-		*ret_segment = t->lane[lane].segment[number % OPEN_SEGMENTS];
 	}
+	return r;
+}
+
+int segment_table_get(struct segment_table *t, uint32_t lane, uint32_t number, struct commit_segment *ret_segment)
+{
+	int r;
+
+	pthread_mutex_lock(&t->mutex);
+	r = begin_until(t, lane, number, false);
+	if (r == 0)
+		*ret_segment = t->lane[lane].segment[number % OPEN_SEGMENTS];
+	pthread_mutex_unlock(&t->mutex);
+	return r;
+}
+
+void segment_table_stop(struct segment_table *t)
+{
+	pthread_mutex_lock(&t->mutex);
+	t->stopped = true;
+	pthread_cond_broadcast(&t->ended);
+	pthread_mutex_unlock(&t->mutex);
+}
+
+int segment_table_begun(struct segment_table *t, uint32_t lane, uint32_t at_least, uint32_t *ret_next)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&t->mutex);
+	if (at_least == t->lane[lane].next)
+		r = begin_until(t, lane, at_least, true);
+	*ret_next = t->lane[lane].next;
 	pthread_mutex_unlock(&t->mutex);
 	return r;
 }

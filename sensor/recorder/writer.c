@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writer thread: puts sealed blocks into segment files in lane order, keeps the lanes' counters at block boundaries, and
-// gives blocks back once their frames are in the file. It neither syncs nor talks to the keeper: the notary does.
+// Writer thread: puts sealed blocks into segment files in lane order, keeps the lanes' counters at block boundaries,
+// and gives blocks back once their frames are in the file. It neither syncs nor talks to the keeper: the notary does.
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 #include "sensor/recorder/notary.h"
 #include "sensor/recorder/segment_file.h"
 
-struct pending { // by block id
+struct pending {       // by block id
 	uint32_t next; // in the lane's list
 	uint32_t rx;
 	uint32_t sealer;
@@ -35,7 +35,10 @@ struct writer_lane {
 	struct counters counters; // at the end of the block written last
 	struct writer_loss loss[DROP_CAUSES];
 	uint64_t progress_bytes; // as given to the notary last
-	bool failed;             // the segment under way cannot be completed
+	uint32_t next_number;    // of the segment to be made next, once started
+	bool started;
+	bool owing;  // blocks that no sealed segment's counters cover
+	bool failed; // the segment under way cannot be completed
 };
 
 struct writer {
@@ -163,9 +166,10 @@ static void disk_failed(struct writer *w, struct writer_lane *l, int error)
 	if (!w->full) {
 		keeper_incident(w->recorder, full ? "disk-full" : "disk-error", "%s", strerror(-error));
 		fprintf(stderr, "sealtap: %s: recording ends; what is sealed stays valid\n",
-				full ? "the disk is full" : strerror(-error));
+		        full ? "the disk is full" : strerror(-error));
 	}
 	w->full = true;
+	segment_table_stop(w->recorder->segments);
 	if (!full)
 		l->failed = true;
 	recorder_stop(w->recorder, full ? STOP_DISK_FULL : STOP_DISK_ERROR);
@@ -179,6 +183,7 @@ static int file_open(struct writer *w, struct writer_lane *l, uint32_t lane, uin
 
 	if (r == 0) {
 		l->progress_bytes = 0;
+		l->next_number = number + 1;
 		atomic_fetch_add(&w->segments, 1);
 	}
 	return r;
@@ -198,10 +203,10 @@ static void give_losses(struct writer *w, uint32_t lane)
 			return;
 		job->kind = NOTARY_LOSS;
 		job->loss = (struct wire_loss){.lane = lane,
-			.cause = i,
-			.frames = l->loss[i].frames,
-			.t_first = l->loss[i].t_first,
-			.t_last = l->loss[i].t_last};
+		        .cause = i,
+		        .frames = l->loss[i].frames,
+		        .t_first = l->loss[i].t_first,
+		        .t_last = l->loss[i].t_last};
 		notary_job_give(w->recorder->notary, job);
 		l->loss[i].frames = 0;
 	}
@@ -228,11 +233,11 @@ static void note_losses(struct writer_lane *l, const struct block *b)
 static void state_fill(const struct segment_file *f, const struct counters *c, struct wire_segment_state *out)
 {
 	*out = (struct wire_segment_state){.lane = f->lane,
-		.number = f->number,
-		.frames = f->frames,
-		.bytes = f->bytes,
-		.packets = f->packets,
-		.counters = *c};
+	        .number = f->number,
+	        .frames = f->frames,
+	        .bytes = f->bytes,
+	        .packets = f->packets,
+	        .counters = *c};
 	segment_file_root(f, out->root);
 }
 
@@ -268,6 +273,30 @@ static void seal(struct writer *w, uint32_t lane)
 	f->fd = -1; /* transferred */
 	segment_file_free(f);
 	l->file = NULL;
+	l->owing = false;
+}
+
+// The end of a lane on a full disk. Sealers may have begun segments ahead, and the last segment's counters must cover
+// all that was received: each is made and sealed without packets, in the space that the one before has given back.
+static void seal_rest(struct writer *w, uint32_t lane)
+{
+	struct writer_lane *l = w->lane[lane];
+	uint32_t begun;
+
+	if (l->file)
+		seal(w, lane);
+	if (l->failed || segment_table_begun(w->recorder->segments, lane, l->owing ? l->next_number : 0, &begun) < 0)
+		return;
+	while (l->next_number < begun && !l->failed) {
+		int r = file_open(w, l, lane, l->next_number);
+
+		if (r < 0) {
+			fprintf(stderr, "sealtap: segment %u of lane %u stays without an end: %s\n", l->next_number, lane,
+					strerror(-r));
+			return;
+		}
+		seal(w, lane);
+	}
 }
 
 // The next block of a lane, in order. Its counters become the lane's.
@@ -284,6 +313,11 @@ static void write_block(struct writer *w, uint32_t id)
 	uint32_t packets = block_packets(b);
 	int r = 0;
 
+	if (!l->started)
+		l->next_number = b->segment;
+	l->started = l->owing = true;
+	if (packets > 0 && result->bytes == 0)
+		w->full = true; // no segment for it was begun any more: the notary could not sync
 	if (!l->file && !w->full)
 		r = file_open(w, l, b->lane, b->segment);
 	if (r == 0 && !w->full && packets > 0)
@@ -312,7 +346,9 @@ static void write_block(struct writer *w, uint32_t id)
 	ring_push(&ch->spare, p->slot); // room for every slot
 	doorbell_ring(&rec->sealer[p->sealer].bell);
 	p->next = BLOCK_NONE;
-	p->end = l->file && !w->full ? l->file->bytes : 0;
+	// A live block waits in the pool until its frame is in the file: a successor could adopt it. A file can be read
+	// again.
+	p->end = l->file && !w->full && rec->job->kind == JOB_CAPTURE ? l->file->bytes : 0;
 	if (l->held == BLOCK_NONE)
 		l->held = id;
 	else
@@ -345,7 +381,9 @@ static void receive(struct writer *w, unsigned rx, unsigned sealer, uint32_t slo
 		l->waiting = w->pending[now].next;
 		l->next_seq++;
 		write_block(w, now);
-		if (flags & BLOCK_SEGMENT_END)
+		if (w->full && (flags & BLOCK_LANE_END))
+			seal_rest(w, lane);
+		else if (!w->full && (flags & BLOCK_SEGMENT_END))
 			seal(w, lane);
 	}
 }
@@ -423,8 +461,8 @@ void *writer_main(void *arg)
 {
 	struct writer *w = arg;
 	struct recorder *r = w->recorder;
-	// The kernel keeps a frame for an eighth of the interval, RX for an eighth and at most as long again until it looks:
-	// with half of it here there is an eighth for sealing.
+	// The kernel keeps a frame for an eighth of the interval, RX for an eighth and at most as long again until it
+	// looks: with half of it here there is an eighth for sealing.
 	uint64_t interval = r->job->flush_ms * 1000000ULL / 2, next = monotonic_ns() + interval;
 
 	for (;;) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// No file can be opened any more but below the given directories, and below read_dir (may be NULL) for reading. -ENOTSUP when the kernel has no Landlock.
-// no_new_privs must be set before.
+// No file can be opened any more but below the given directories, and below read_dir (may be NULL) for reading.
+// -ENOTSUP when the kernel has no Landlock. no_new_privs must be set before.
 int landlock_restrict(const int *write_dirs, unsigned count, const char *read_dir);

@@ -26,42 +26,127 @@
 
 // What libc and OpenSSL need to run, clocks, memory, threads' locks, files that are open, sockets that are open.
 static const int common_calls[] = {
-	SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(close), SCMP_SYS(fstat), SCMP_SYS(newfstatat), SCMP_SYS(lseek),
-	SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(sendmsg), SCMP_SYS(recvmsg), SCMP_SYS(sendto), SCMP_SYS(recvfrom),
-	SCMP_SYS(mmap), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(mprotect), SCMP_SYS(madvise), SCMP_SYS(brk),
-	SCMP_SYS(mlock), SCMP_SYS(mlock2), SCMP_SYS(munlock), SCMP_SYS(futex), SCMP_SYS(clock_gettime), SCMP_SYS(clock_nanosleep),
-	SCMP_SYS(nanosleep), SCMP_SYS(gettimeofday), SCMP_SYS(getrandom), SCMP_SYS(getpid), SCMP_SYS(gettid),
-	SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn), SCMP_SYS(sigaltstack),
-	SCMP_SYS(restart_syscall), SCMP_SYS(sched_yield), SCMP_SYS(exit), SCMP_SYS(exit_group), SCMP_SYS(tgkill),
-	SCMP_SYS(getuid), SCMP_SYS(geteuid), SCMP_SYS(getgid), SCMP_SYS(getegid), SCMP_SYS(fcntl), SCMP_SYS(set_robust_list),
-	SCMP_SYS(rseq), SCMP_SYS(prlimit64), SCMP_SYS(uname),
+        SCMP_SYS(read),
+        SCMP_SYS(write),
+        SCMP_SYS(close),
+        SCMP_SYS(fstat),
+        SCMP_SYS(newfstatat),
+        SCMP_SYS(lseek),
+        SCMP_SYS(poll),
+        SCMP_SYS(ppoll),
+        SCMP_SYS(sendmsg),
+        SCMP_SYS(recvmsg),
+        SCMP_SYS(sendto),
+        SCMP_SYS(recvfrom),
+        SCMP_SYS(mmap),
+        SCMP_SYS(munmap),
+        SCMP_SYS(mremap),
+        SCMP_SYS(mprotect),
+        SCMP_SYS(madvise),
+        SCMP_SYS(brk),
+        SCMP_SYS(mlock),
+        SCMP_SYS(mlock2),
+        SCMP_SYS(munlock),
+        SCMP_SYS(futex),
+        SCMP_SYS(clock_gettime),
+        SCMP_SYS(clock_nanosleep),
+        SCMP_SYS(nanosleep),
+        SCMP_SYS(gettimeofday),
+        SCMP_SYS(getrandom),
+        SCMP_SYS(getpid),
+        SCMP_SYS(gettid),
+        SCMP_SYS(rt_sigaction),
+        SCMP_SYS(rt_sigprocmask),
+        SCMP_SYS(rt_sigreturn),
+        SCMP_SYS(sigaltstack),
+        SCMP_SYS(restart_syscall),
+        SCMP_SYS(sched_yield),
+        SCMP_SYS(exit),
+        SCMP_SYS(exit_group),
+        SCMP_SYS(tgkill),
+        SCMP_SYS(getuid),
+        SCMP_SYS(geteuid),
+        SCMP_SYS(getgid),
+        SCMP_SYS(getegid),
+        SCMP_SYS(fcntl),
+        SCMP_SYS(set_robust_list),
+        SCMP_SYS(rseq),
+        SCMP_SYS(prlimit64),
+        SCMP_SYS(uname),
 };
 
 static const int keeper_calls[] = {
-	SCMP_SYS(openat), SCMP_SYS(pread64), SCMP_SYS(pwrite64), SCMP_SYS(fsync), SCMP_SYS(fdatasync), SCMP_SYS(ftruncate),
-	SCMP_SYS(fallocate), SCMP_SYS(renameat), SCMP_SYS(renameat2), SCMP_SYS(flock), SCMP_SYS(adjtimex),
-	SCMP_SYS(clock_adjtime),
+        SCMP_SYS(openat),
+        SCMP_SYS(pread64),
+        SCMP_SYS(pwrite64),
+        SCMP_SYS(fsync),
+        SCMP_SYS(fdatasync),
+        SCMP_SYS(ftruncate),
+        SCMP_SYS(fallocate),
+        SCMP_SYS(renameat),
+        SCMP_SYS(renameat2),
+        SCMP_SYS(flock),
+        SCMP_SYS(adjtimex),
+        SCMP_SYS(clock_adjtime),
 };
 
 static const int recorder_calls[] = {
-	SCMP_SYS(openat), SCMP_SYS(pread64), SCMP_SYS(pwrite64), SCMP_SYS(fsync), SCMP_SYS(fdatasync), SCMP_SYS(ftruncate),
-	SCMP_SYS(fallocate), SCMP_SYS(mkdirat), SCMP_SYS(getsockopt), SCMP_SYS(setsockopt), SCMP_SYS(clone),
-	SCMP_SYS(prctl), SCMP_SYS(sched_getaffinity), SCMP_SYS(sched_setaffinity), SCMP_SYS(getcpu), SCMP_SYS(sched_getparam),
-	SCMP_SYS(sched_getscheduler), SCMP_SYS(fstatfs), SCMP_SYS(fadvise64), SCMP_SYS(bind), SCMP_SYS(getsockname), SCMP_SYS(unlinkat),
+        SCMP_SYS(openat),
+        SCMP_SYS(pread64),
+        SCMP_SYS(pwrite64),
+        SCMP_SYS(fsync),
+        SCMP_SYS(fdatasync),
+        SCMP_SYS(ftruncate),
+        SCMP_SYS(fallocate),
+        SCMP_SYS(mkdirat),
+        SCMP_SYS(getsockopt),
+        SCMP_SYS(setsockopt),
+        SCMP_SYS(clone),
+        SCMP_SYS(prctl),
+        SCMP_SYS(sched_getaffinity),
+        SCMP_SYS(sched_setaffinity),
+        SCMP_SYS(getcpu),
+        SCMP_SYS(sched_getparam),
+        SCMP_SYS(sched_getscheduler),
+        SCMP_SYS(fstatfs),
+        SCMP_SYS(fadvise64),
+        SCMP_SYS(bind),
+        SCMP_SYS(getsockname),
+        SCMP_SYS(unlinkat),
 };
 
 // What the sanitizers' run-time needs besides: reading /proc, its own threads, writing reports.
 static const int sanitizer_calls[] = {
-	SCMP_SYS(openat), SCMP_SYS(readlink), SCMP_SYS(readlinkat), SCMP_SYS(clone), SCMP_SYS(prctl), SCMP_SYS(sched_getaffinity),
-	SCMP_SYS(getdents64), SCMP_SYS(pipe2), SCMP_SYS(wait4), SCMP_SYS(arch_prctl), SCMP_SYS(process_vm_readv),
-	SCMP_SYS(ioctl), SCMP_SYS(set_tid_address), SCMP_SYS(ptrace), SCMP_SYS(open),
-	SCMP_SYS(getdents), SCMP_SYS(getppid), SCMP_SYS(dup), SCMP_SYS(stat), SCMP_SYS(access),
+        SCMP_SYS(openat),
+        SCMP_SYS(readlink),
+        SCMP_SYS(readlinkat),
+        SCMP_SYS(clone),
+        SCMP_SYS(prctl),
+        SCMP_SYS(sched_getaffinity),
+        SCMP_SYS(getdents64),
+        SCMP_SYS(pipe2),
+        SCMP_SYS(wait4),
+        SCMP_SYS(arch_prctl),
+        SCMP_SYS(process_vm_readv),
+        SCMP_SYS(ioctl),
+        SCMP_SYS(set_tid_address),
+        SCMP_SYS(ptrace),
+        SCMP_SYS(open),
+        SCMP_SYS(getdents),
+        SCMP_SYS(getppid),
+        SCMP_SYS(dup),
+        SCMP_SYS(stat),
+        SCMP_SYS(access),
 };
 
-// A role that tries one of these has been taken over: it ends. Everything else unknown gets ENOSYS and a log line, for a
-// new libc must not end a recording.
+// A role that tries one of these has been taken over: it ends. Everything else unknown gets ENOSYS and a log line, for
+// a new libc must not end a recording.
 static const int deadly_calls[] = {
-	SCMP_SYS(execve), SCMP_SYS(execveat), SCMP_SYS(ptrace), SCMP_SYS(socket), SCMP_SYS(mount),
+        SCMP_SYS(execve),
+        SCMP_SYS(execveat),
+        SCMP_SYS(ptrace),
+        SCMP_SYS(socket),
+        SCMP_SYS(mount),
 };
 
 static int allow(scmp_filter_ctx ctx, uint32_t action, const int *calls, size_t count)
@@ -105,7 +190,8 @@ static int drop_user(uint32_t uid)
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct none[2] = {0};
 
-	if (uid != UINT32_MAX && (setgroups(0, NULL) < 0 || setresgid(uid, uid, uid) < 0 || setresuid(uid, uid, uid) < 0))
+	if (uid != UINT32_MAX &&
+	        (setgroups(0, NULL) < 0 || setresgid(uid, uid, uid) < 0 || setresuid(uid, uid, uid) < 0))
 		return -errno;
 	// Without a change of user the capabilities go all the same.
 	for (int cap = 0; prctl(PR_CAPBSET_READ, cap) >= 0; cap++)
@@ -129,7 +215,8 @@ int sandbox_enter(const struct sandbox *s, struct error *e)
 		return error_set(e, -errno, "cannot set no_new_privs: %s", strerror(errno));
 	r = landlock_restrict(s->write_dirs, s->write_dir_count, SANITIZED ? "/proc" : NULL);
 	if (r == -ENOTSUP)
-		fprintf(stderr, "sealtap: this kernel has no Landlock; files are protected by user id and seccomp only\n");
+		fprintf(stderr,
+		        "sealtap: this kernel has no Landlock; files are protected by user id and seccomp only\n");
 	else if (r < 0)
 		return error_set(e, r, "cannot close the file system (Landlock): %s", strerror(-r));
 	r = seccomp_enter(s->role);

@@ -11,8 +11,8 @@ enum sandbox_role { SANDBOX_RECORDER, SANDBOX_KEEPER, SANDBOX_SIGNER };
 
 struct sandbox {
 	enum sandbox_role role;
-	uint32_t uid;       // UINT32_MAX: keep the present one
-	int write_dirs[2];  // directories below which files may be made, read and written
+	uint32_t uid;      // UINT32_MAX: keep the present one
+	int write_dirs[2]; // directories below which files may be made, read and written
 	unsigned write_dir_count;
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// sealtap-supervisor: makes the recording's directory, starts keeper, signer and recorder, hands them their descriptors,
-// restarts a recorder that died, and ends the run in order. It touches no packet and no key.
+// sealtap-supervisor: makes the recording's directory, starts keeper, signer and recorder, hands them their
+// descriptors, restarts a recorder that died, and ends the run in order. It touches no packet and no key.
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -57,7 +57,7 @@ int main(void)
 	}
 	while (!run_over(&run)) {
 		struct pollfd fds[3] = {{.fd = signals, .events = POLLIN}, {.fd = run.keeper_fd, .events = POLLIN},
-				{.fd = run.recorder_fd, .events = POLLIN}};
+		        {.fd = run.recorder_fd, .events = POLLIN}};
 
 		if (poll(fds, 3, 1000) < 0 && errno != EINTR)
 			break;

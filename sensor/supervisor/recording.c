@@ -40,17 +40,17 @@ int recording_make(const struct job *job, struct recording *ret_recording, struc
 	if (mkdir(job->recording, DIR_MODE) < 0) {
 		if (errno == EEXIST)
 			return error_set(e, -EEXIST,
-					"%s exists already; a recording is never written over: choose another name, or a "
-					"template such as %%Y%%m%%dT%%H%%M%%SZ",
-					job->recording);
+			        "%s exists already; a recording is never written over: choose another name, or a "
+			        "template such as %%Y%%m%%dT%%H%%M%%SZ",
+			        job->recording);
 		return error_set(e, -errno, "cannot make the directory %s: %s", job->recording, strerror(errno));
 	}
 	r.dir_fd = open(job->recording, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (r.dir_fd < 0 || (r.segments_fd = make_sub(r.dir_fd, "segments", recorder)) < 0 ||
-			(r.sources_fd = make_sub(r.dir_fd, "sources", recorder)) < 0 ||
-			(fd = make_sub(r.dir_fd, "keys", keeper)) < 0 || close(fd) < 0 ||
-			(fd = make_sub(r.dir_fd, "checkpoints", keeper)) < 0 || close(fd) < 0 ||
-			(keeper != UINT32_MAX && fchown(r.dir_fd, keeper, keeper) < 0)) {
+	        (r.sources_fd = make_sub(r.dir_fd, "sources", recorder)) < 0 ||
+	        (fd = make_sub(r.dir_fd, "keys", keeper)) < 0 || close(fd) < 0 ||
+	        (fd = make_sub(r.dir_fd, "checkpoints", keeper)) < 0 || close(fd) < 0 ||
+	        (keeper != UINT32_MAX && fchown(r.dir_fd, keeper, keeper) < 0)) {
 		int failed = errno ? -errno : -EIO;
 
 		recording_unmake(job, &r);
@@ -63,7 +63,8 @@ int recording_make(const struct job *job, struct recording *ret_recording, struc
 void recording_unmake(const struct job *job, struct recording *r)
 {
 	static const char *const subs[] = {"segments", "sources", "keys", "checkpoints"};
-	static const char *const begun[] = {"ledger.jsonl", "salts.key", "checkpoint.tmp", "keys/origin.pub", "keys/1.pub"};
+	static const char *const begun[] = {
+	        "ledger.jsonl", "salts.key", "checkpoint.tmp", "keys/origin.pub", "keys/1.pub"};
 
 	// Without a checkpoint the keeper has opened nothing: what it had begun to write says nothing.
 	if (r->dir_fd >= 0 && faccessat(r->dir_fd, "checkpoint", F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)

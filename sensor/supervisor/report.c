@@ -30,7 +30,7 @@ void report_capturing(const struct run *run)
 	for (unsigned i = 0; i < job->source_count; i++)
 		fprintf(stderr, "%s %s", i ? "," : "", job->source[i].name);
 	fprintf(stderr, " into %s (pool %u MiB, flush %u ms, %u sealers, zstd level %d); ^C ends\n", job->recording,
-			job->pool_blocks, job->flush_ms, job->sealers, job->level);
+	        job->pool_blocks, job->flush_ms, job->sealers, job->level);
 }
 
 void report_progress(struct run *run)
@@ -42,8 +42,9 @@ void report_progress(struct run *run)
 		return;
 	size_text(s->raw_bytes, raw, sizeof(raw));
 	size_text(s->stored_bytes, stored, sizeof(stored));
-	fprintf(stderr, "\r\033[K%" PRIu64 " packets, %s, stored as %s in %u segments, dropped %" PRIu64 ", before us %" PRIu64,
-			s->packets, raw, stored, s->segments, s->dropped, s->driver_dropped);
+	fprintf(stderr,
+	        "\r\033[K%" PRIu64 " packets, %s, stored as %s in %u segments, dropped %" PRIu64 ", before us %" PRIu64,
+	        s->packets, raw, stored, s->segments, s->dropped, s->driver_dropped);
 	run->shown = true;
 }
 
@@ -54,11 +55,11 @@ static void report_json(const struct run *run, int exit_code)
 
 	hex_encode(run->recording_id, DIGEST_LEN, id);
 	o = json_pack("{s:s, s:s, s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:i, s:i, s:i}", "recording", run->job->recording,
-			"recording_id", id, "closed", run->closed && !run->broken, "reason", run->closed ? run->reason : "not-closed",
-			"packets", (json_int_t)run->status.packets, "raw_bytes", (json_int_t)run->status.raw_bytes,
-			"stored_bytes", (json_int_t)run->status.stored_bytes, "dropped", (json_int_t)run->status.dropped,
-			"driver_dropped", (json_int_t)run->status.driver_dropped, "damaged_inputs", (int)run->damaged,
-			"recorder_restarts", (int)run->restarts, "exit", exit_code);
+	        "recording_id", id, "closed", run->closed && !run->broken, "reason",
+	        run->closed ? run->reason : "not-closed", "packets", (json_int_t)run->status.packets, "raw_bytes",
+	        (json_int_t)run->status.raw_bytes, "stored_bytes", (json_int_t)run->status.stored_bytes, "dropped",
+	        (json_int_t)run->status.dropped, "driver_dropped", (json_int_t)run->status.driver_dropped,
+	        "damaged_inputs", (int)run->damaged, "recorder_restarts", (int)run->restarts, "exit", exit_code);
 	if (!o)
 		return;
 	json_dumpf(o, stdout, JSON_COMPACT | JSON_ENSURE_ASCII);
@@ -73,9 +74,10 @@ void report_end(struct run *run, int exit_code)
 
 	size_text(s->raw_bytes, raw, sizeof(raw));
 	size_text(s->stored_bytes, stored, sizeof(stored));
-	fprintf(stderr, "%s%s: %" PRIu64 " packets (%s, stored as %s), dropped %" PRIu64 ", before us %" PRIu64 "; %s\n",
-			run->shown ? "\r\033[K" : "", run->job->recording, s->packets, raw, stored, s->dropped, s->driver_dropped,
-			run->closed && !run->broken ? run->reason : "NOT CLOSED");
+	fprintf(stderr,
+	        "%s%s: %" PRIu64 " packets (%s, stored as %s), dropped %" PRIu64 ", before us %" PRIu64 "; %s\n",
+	        run->shown ? "\r\033[K" : "", run->job->recording, s->packets, raw, stored, s->dropped,
+	        s->driver_dropped, run->closed && !run->broken ? run->reason : "NOT CLOSED");
 	if (run->job->json)
 		report_json(run, exit_code);
 }

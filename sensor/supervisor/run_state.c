@@ -21,7 +21,8 @@ static int start_recorder(struct run *run, int keeper_end, struct error *e)
 
 	if (r < 0)
 		return error_set(e, r, "cannot make a socket: %s", strerror(-r));
-	const int fds[] = {run->job_fd, pair[1], keeper_end, run->recording.segments_fd, run->recording.sources_fd, run->pool_fd};
+	const int fds[] = {
+	        run->job_fd, pair[1], keeper_end, run->recording.segments_fd, run->recording.sources_fd, run->pool_fd};
 
 	run->capturing = false;
 	r = spawn_role("sealtap-recorder", fds, 6, ROLE_JOB_FD, run->job->kind == JOB_INGEST, &run->recorder, e);
@@ -168,13 +169,13 @@ static void recorder_died(struct run *run, int status)
 	struct error e = {0};
 	int pair[2] = {-1, -1};
 	bool again = run->opened && run->job->kind == JOB_CAPTURE && !run->stopping && !run->broken &&
-			run->restarts < RESTARTS_MAX && (run->capturing || ++run->failed_starts < FAILED_STARTS_MAX);
+	             run->restarts < RESTARTS_MAX && (run->capturing || ++run->failed_starts < FAILED_STARTS_MAX);
 
 	describe(status, died.text, sizeof(died.text));
 	if (!run->opened)
 		return; // nothing was recorded: run_finish takes the directory away
 	fprintf(stderr, "%ssealtap: the recorder %s; %s\n", run->shown ? "\n" : "", died.text,
-			again ? "another one goes on with new segments" : "the recording ends");
+	        again ? "another one goes on with new segments" : "the recording ends");
 	if (again && wire_pair(pair) < 0)
 		again = false;
 	if (wire_send(run->keeper_fd, WIRE_RECORDER_DIED, &died, sizeof(died), again ? pair[1] : -1) < 0)
@@ -229,9 +230,10 @@ void run_reap(struct run *run)
 			run->broken = true;
 			if (run->opened)
 				fprintf(stderr,
-						"%ssealtap: THE KEEPER DIED: nothing can be signed any more and recording stops now. "
-						"`sealtap recover %s` states what there is\n",
-						run->shown ? "\n" : "", run->job->recording);
+				        "%ssealtap: THE KEEPER DIED: nothing can be signed any more and recording "
+				        "stops now. "
+				        "`sealtap recover %s` states what there is\n",
+				        run->shown ? "\n" : "", run->job->recording);
 			if (run->recorder > 0)
 				kill(run->recorder, SIGKILL);
 		}

@@ -23,11 +23,11 @@ struct run {
 	bool opened;    // the ledger has its first lines
 	bool capturing; // this recorder is at work
 	bool stopping;
-	bool done;      // the recorder said so
-	bool closing;   // the keeper has been told to close
-	bool closed;    // and did
-	bool broken;    // the keeper died, or closing failed
-	bool shown;     // a progress line is on the terminal
+	bool done;    // the recorder said so
+	bool closing; // the keeper has been told to close
+	bool closed;  // and did
+	bool broken;  // the keeper died, or closing failed
+	bool shown;   // a progress line is on the terminal
 	unsigned failed_starts;
 	unsigned restarts;
 	unsigned damaged; // inputs

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <openssl/rand.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -116,7 +117,8 @@ static int checkpoint_store(struct keeper *k, const char *note, int len, const c
 	int r = write_file(k, "checkpoint.tmp", note, (size_t)len, 0640, durable);
 
 	// The one before becomes checkpoint.tmp, so that the next needs no space. Not every file system can exchange.
-	if (r == 0 && renameat2(k->dir_fd, "checkpoint.tmp", k->dir_fd, name, RENAME_EXCHANGE) < 0 &&
+	// The last one leaves none behind.
+	if (r == 0 && (k->closed || renameat2(k->dir_fd, "checkpoint.tmp", k->dir_fd, name, RENAME_EXCHANGE) < 0) &&
 			renameat(k->dir_fd, "checkpoint.tmp", k->dir_fd, name) < 0)
 		r = -errno;
 	return r;

@@ -48,13 +48,13 @@ static int finish(struct keeper *k, const char *reason, struct error *e)
 {
 	int r = 0;
 
+	k->closed = true;
 	if (k->opened) {
 		r = keeper_record_close(k, reason);
 		if (r == 0)
 			r = keeper_checkpoint(k, true);
 		ledger_writer_close(&k->ledger);
 	}
-	k->closed = true;
 	return r < 0 ? error_set(e, r, "cannot close the ledger: %s", strerror(-r)) : 0;
 }
 

@@ -119,7 +119,7 @@ static int checkpoint_store(struct keeper *k, const char *note, int len, const c
 	// The one before becomes checkpoint.tmp, so that the next needs no space. Not every file system can exchange.
 	// The last one leaves none behind.
 	if (r == 0 && (k->closed || renameat2(k->dir_fd, "checkpoint.tmp", k->dir_fd, name, RENAME_EXCHANGE) < 0) &&
-			renameat(k->dir_fd, "checkpoint.tmp", k->dir_fd, name) < 0)
+	        renameat(k->dir_fd, "checkpoint.tmp", k->dir_fd, name) < 0)
 		r = -errno;
 	return r;
 }

@@ -11,7 +11,7 @@
 
 struct notary {
 	struct recorder *recorder;
-	bool broken; // a sync failed: nothing more is claimed about files
+	bool broken;       // a sync failed: nothing more is claimed about files
 	struct ring todo;  // writer -> notary
 	struct ring spare; // notary -> writer
 	struct doorbell bell;

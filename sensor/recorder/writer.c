@@ -291,8 +291,8 @@ static void seal_rest(struct writer *w, uint32_t lane)
 		int r = file_open(w, l, lane, l->next_number);
 
 		if (r < 0) {
-			fprintf(stderr, "sealtap: segment %u of lane %u stays without an end: %s\n", l->next_number, lane,
-					strerror(-r));
+			fprintf(stderr, "sealtap: segment %u of lane %u stays without an end: %s\n", l->next_number,
+			        lane, strerror(-r));
 			return;
 		}
 		seal(w, lane);

@@ -2,6 +2,7 @@
 // Options that `capture` and `ingest` share, from the command line to a job; and the start of the supervisor.
 #pragma once
 
+#include <getopt.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -29,9 +30,17 @@ struct run_options {
 	uint64_t segment_ns;
 };
 
+// struct option.val of long options; the letters i, o and h mean interface, output and help.
+enum { RUN_NAMED = 256, RUN_CONFIG, RUN_JSON, RUN_NO_PROMISC };
+#define RUN_GO_ON (-1)
+
 void run_options_init(struct run_options *o, const char *verb);
 // One option by its long name; the same table serves flags and the configuration file. 0, or -EINVAL with e.
 int run_options_set(struct run_options *o, const char *name, const char *value, struct error *e);
+// The whole command line, and the configuration it names. RUN_GO_ON, or an exit code when all is said; optind is then
+// at the arguments that are no options.
+int run_options_parse(struct run_options *o, int argc, char **argv, const char *letters, const struct option *options,
+        const char *help);
 // Reads FILE (YAML: one mapping of option names to values). Errors name the line.
 int run_options_read(struct run_options *o, const char *path, struct error *e);
 // The job for these options; sources are filled in by the caller.

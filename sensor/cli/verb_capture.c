@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,29 +36,27 @@ static const char help[] =
         "\n"
         "Exit: 0 done, 1 failed, 2 usage, 3 interface or disk could not be used.\n";
 
-enum { OPT_NAMED = 256, OPT_CONFIG, OPT_JSON, OPT_NO_PROMISC };
-
 static const struct option options[] = {
         {"interface", required_argument, NULL, 'i'},
         {"output", required_argument, NULL, 'o'},
-        {"own-network", required_argument, NULL, OPT_NAMED},
-        {"operator", required_argument, NULL, OPT_NAMED},
-        {"sensor", required_argument, NULL, OPT_NAMED},
-        {"key", required_argument, NULL, OPT_NAMED},
-        {"filter", required_argument, NULL, OPT_NAMED},
-        {"snaplen", required_argument, NULL, OPT_NAMED},
-        {"duration", required_argument, NULL, OPT_NAMED},
-        {"packets", required_argument, NULL, OPT_NAMED},
-        {"level", required_argument, NULL, OPT_NAMED},
-        {"segment-size", required_argument, NULL, OPT_NAMED},
-        {"segment-time", required_argument, NULL, OPT_NAMED},
-        {"pool", required_argument, NULL, OPT_NAMED},
-        {"sealers", required_argument, NULL, OPT_NAMED},
-        {"flush-ms", required_argument, NULL, OPT_NAMED},
-        {"config", required_argument, NULL, OPT_CONFIG},
-        {"driver", required_argument, NULL, OPT_NAMED},
-        {"json", no_argument, NULL, OPT_JSON},
-        {"no-promisc", no_argument, NULL, OPT_NO_PROMISC},
+        {"own-network", required_argument, NULL, RUN_NAMED},
+        {"operator", required_argument, NULL, RUN_NAMED},
+        {"sensor", required_argument, NULL, RUN_NAMED},
+        {"key", required_argument, NULL, RUN_NAMED},
+        {"filter", required_argument, NULL, RUN_NAMED},
+        {"snaplen", required_argument, NULL, RUN_NAMED},
+        {"duration", required_argument, NULL, RUN_NAMED},
+        {"packets", required_argument, NULL, RUN_NAMED},
+        {"level", required_argument, NULL, RUN_NAMED},
+        {"segment-size", required_argument, NULL, RUN_NAMED},
+        {"segment-time", required_argument, NULL, RUN_NAMED},
+        {"pool", required_argument, NULL, RUN_NAMED},
+        {"sealers", required_argument, NULL, RUN_NAMED},
+        {"flush-ms", required_argument, NULL, RUN_NAMED},
+        {"config", required_argument, NULL, RUN_CONFIG},
+        {"driver", required_argument, NULL, RUN_NAMED},
+        {"json", no_argument, NULL, RUN_JSON},
+        {"no-promisc", no_argument, NULL, RUN_NO_PROMISC},
         {"help", no_argument, NULL, 'h'},
         {0},
 };
@@ -96,39 +93,12 @@ int verb_capture(int argc, char **argv)
 	char *interfaces;
 	struct job *job;
 	struct error e = {0};
-	int c, index, code, r = 0;
+	int code;
 
 	run_options_init(&o, "capture");
-	// The configuration first, wherever it stands: flags override it.
-	while ((c = getopt_long(argc, argv, "i:o:h", options, NULL)) != -1)
-		if (c == OPT_CONFIG && run_options_read(&o, optarg, &e) < 0)
-			return cli_fail(CLI_USAGE, "capture", "%s", e.text);
-		else if (c == '?')
-			return fputs("sealtap capture --help lists the options\n", stderr), CLI_USAGE;
-	optind = 1;
-	while ((c = getopt_long(argc, argv, "i:o:h", options, &index)) != -1) {
-		switch (c) {
-		case 'h':
-			return fputs(help, stdout), CLI_OK;
-		case 'i':
-			r = run_options_set(&o, "interface", optarg, &e);
-			break;
-		case 'o':
-			r = run_options_set(&o, "output", optarg, &e);
-			break;
-		case OPT_NAMED:
-			r = run_options_set(&o, options[index].name, optarg, &e);
-			break;
-		case OPT_JSON:
-			o.json = true;
-			break;
-		case OPT_NO_PROMISC:
-			o.no_promisc = true;
-			break;
-		}
-		if (r < 0)
-			return cli_fail(CLI_USAGE, "capture", "%s", e.text);
-	}
+	code = run_options_parse(&o, argc, argv, "i:o:h", options, help);
+	if (code != RUN_GO_ON)
+		return code;
 	if (optind != argc)
 		return cli_fail(CLI_USAGE, "capture", "unexpected argument: %s", argv[optind]);
 	if (!o.interfaces || count_interfaces(o.interfaces) == 0)

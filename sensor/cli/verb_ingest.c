@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,22 +28,20 @@ static const char help[] =
         "\n"
         "Exit: 0 done, 1 failed, 2 usage, 3 an input could not be read to its end (what came before is sealed).\n";
 
-enum { OPT_NAMED = 256, OPT_CONFIG, OPT_JSON };
-
 static const struct option options[] = {
         {"output", required_argument, NULL, 'o'},
-        {"reference", required_argument, NULL, OPT_NAMED},
-        {"key", required_argument, NULL, OPT_NAMED},
-        {"operator", required_argument, NULL, OPT_NAMED},
-        {"sensor", required_argument, NULL, OPT_NAMED},
-        {"filter", required_argument, NULL, OPT_NAMED},
-        {"level", required_argument, NULL, OPT_NAMED},
-        {"segment-size", required_argument, NULL, OPT_NAMED},
-        {"pool", required_argument, NULL, OPT_NAMED},
-        {"sealers", required_argument, NULL, OPT_NAMED},
-        {"flush-ms", required_argument, NULL, OPT_NAMED},
-        {"config", required_argument, NULL, OPT_CONFIG},
-        {"json", no_argument, NULL, OPT_JSON},
+        {"reference", required_argument, NULL, RUN_NAMED},
+        {"key", required_argument, NULL, RUN_NAMED},
+        {"operator", required_argument, NULL, RUN_NAMED},
+        {"sensor", required_argument, NULL, RUN_NAMED},
+        {"filter", required_argument, NULL, RUN_NAMED},
+        {"level", required_argument, NULL, RUN_NAMED},
+        {"segment-size", required_argument, NULL, RUN_NAMED},
+        {"pool", required_argument, NULL, RUN_NAMED},
+        {"sealers", required_argument, NULL, RUN_NAMED},
+        {"flush-ms", required_argument, NULL, RUN_NAMED},
+        {"config", required_argument, NULL, RUN_CONFIG},
+        {"json", no_argument, NULL, RUN_JSON},
         {"help", no_argument, NULL, 'h'},
         {0},
 };
@@ -55,32 +52,12 @@ int verb_ingest(int argc, char **argv)
 	struct job *job;
 	struct error e = {0};
 	unsigned files;
-	int c, index, code, r = 0;
+	int code;
 
 	run_options_init(&o, "ingest");
-	while ((c = getopt_long(argc, argv, "o:h", options, NULL)) != -1)
-		if (c == OPT_CONFIG && run_options_read(&o, optarg, &e) < 0)
-			return cli_fail(CLI_USAGE, "ingest", "%s", e.text);
-		else if (c == '?')
-			return fputs("sealtap ingest --help lists the options\n", stderr), CLI_USAGE;
-	optind = 1;
-	while ((c = getopt_long(argc, argv, "o:h", options, &index)) != -1) {
-		switch (c) {
-		case 'h':
-			return fputs(help, stdout), CLI_OK;
-		case 'o':
-			r = run_options_set(&o, "output", optarg, &e);
-			break;
-		case OPT_NAMED:
-			r = run_options_set(&o, options[index].name, optarg, &e);
-			break;
-		case OPT_JSON:
-			o.json = true;
-			break;
-		}
-		if (r < 0)
-			return cli_fail(CLI_USAGE, "ingest", "%s", e.text);
-	}
+	code = run_options_parse(&o, argc, argv, "o:h", options, help);
+	if (code != RUN_GO_ON)
+		return code;
 	files = (unsigned)(argc - optind);
 	if (files == 0)
 		return cli_fail(CLI_USAGE, "ingest", "say which captures to seal: sealtap ingest FILE... -o RECORDING");

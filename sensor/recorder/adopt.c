@@ -7,13 +7,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 #include <zstd.h>
 
 #include "sensor/evidence/reader/limits.h"
 #include "sensor/evidence/reader/segment_blocks.h"
 #include "sensor/evidence/reader/zstd_frame.h"
+#include "sensor/recorder/clock.h"
 #include "sensor/recorder/recorder.h"
 #include "sensor/recorder/segment_file.h"
 
@@ -247,14 +247,6 @@ static void counters_at_end(
 	}
 	c.received = law_sum(&c);
 	*out = c;
-}
-
-static uint64_t real_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
 // Losses that the dead recorder had counted and not stated, and those of its death.

@@ -14,6 +14,7 @@
 
 #include "sensor/evidence/digest.h"
 #include "sensor/ipc/roles.h"
+#include "sensor/recorder/clock.h"
 #include "sensor/recorder/run.h"
 #include "sensor/sandbox/sandbox.h"
 

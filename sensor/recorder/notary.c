@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "sensor/recorder/clock.h"
+
 #define JOBS 16u
 
 struct notary {

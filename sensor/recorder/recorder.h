@@ -158,5 +158,3 @@ struct doorbell *writer_bell(struct writer *w);
 void writer_status(struct writer *w, struct wire_status *status); // any thread
 
 int adopt(struct recorder *r, int segments_fd, struct error *e); // before threads
-
-uint64_t monotonic_ns(void);

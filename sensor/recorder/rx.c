@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "sensor/recorder/clock.h"
 #include "sensor/recorder/filter.h"
 #include "sensor/recorder/recorder.h"
 
@@ -14,14 +14,6 @@
 #define RECV_TIMEOUT_MS 100 // and at most an eighth of the flush interval
 #define BLOCK_WAIT_MS 100
 #define STATS_NS 1000000000ULL
-
-uint64_t monotonic_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
 
 // A block from the stack, or what the writer has given back meanwhile. BLOCK_NONE when there is none.
 static uint32_t block_take(struct rx *rx)

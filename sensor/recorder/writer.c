@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "sensor/recorder/clock.h"
 #include "sensor/recorder/notary.h"
 #include "sensor/recorder/segment_file.h"
 
@@ -104,14 +104,6 @@ void writer_status(struct writer *w, struct wire_status *status)
 	status->dropped = atomic_load(&w->dropped);
 	status->driver_dropped = atomic_load(&w->driver_dropped);
 	status->segments = (uint32_t)atomic_load(&w->segments);
-}
-
-static uint64_t real_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
 static struct writer_lane *lane_get(struct writer *w, uint32_t id)

@@ -48,8 +48,9 @@ _Static_assert(sizeof(struct block) % 64 == 0, "headers of two owners share no c
 
 struct pool_lane {
 	char interface[256];
-	uint32_t source;
-	uint32_t source_lane;
+	uint32_t source;      // of the job
+	uint32_t opened;      // of those the recorder opened
+	uint32_t source_lane; // lane of that source
 	uint32_t linktype;
 	uint32_t snaplen;
 	uint64_t next_seq;

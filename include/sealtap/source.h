@@ -82,13 +82,16 @@ struct source_file_config {
 	int extra_fd;     // an empty file for what the segments do not keep, or -1
 };
 
-struct source_afpacket_config {
+// What a live driver is asked for. It answers with one source per RX thread: one per queue or ring.
+struct source_live_config {
 	const char *interface;
 	bool promiscuous;
-	unsigned ring_bytes; // size of the kernel's ring
+	unsigned ring_bytes; // of the driver's ring, 0: its default
 	unsigned snaplen;    // 0: whole frames
-	int flush_ms;        // block retirement
+	int flush_ms;        // how long a frame may wait in the driver
 };
+#define SOURCES_PER_INTERFACE_MAX 64u
 
 int source_file_open(const struct source_file_config *config, struct source **ret_source, struct error *e);
-int source_afpacket_open(const struct source_afpacket_config *config, struct source **ret_source, struct error *e);
+// The number of sources, 1 to SOURCES_PER_INTERFACE_MAX, or a negative errno with none of them open.
+int source_afpacket_open(const struct source_live_config *config, struct source **ret_sources, struct error *e);

@@ -45,7 +45,6 @@ void recorder_stop(struct recorder *r, enum stop_reason reason)
 		atomic_store(&r->stop, STOP_FAILED);
 	else
 		atomic_compare_exchange_strong(&r->stop, &none, reason);
-	for (unsigned i = 0; i < r->job->source_count; i++)
-		if (r->source[i])
-			r->source[i]->ops->interrupt(r->source[i]);
+	for (unsigned i = 0; i < r->source_count; i++)
+		r->source[i]->ops->interrupt(r->source[i]);
 }

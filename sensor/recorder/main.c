@@ -72,8 +72,11 @@ static int start_keeper(struct recorder *r, struct error *e)
 	union wire_message answer;
 	int result;
 
-	for (unsigned i = 0; i < r->job->source_count; i++) {
-		struct wire_plain detail = {.number = i};
+	for (unsigned i = 0; i < r->source_count; i++) {
+		struct wire_plain detail = {.number = r->job_source[i]};
+
+		if (i > 0 && r->job_source[i] == r->job_source[i - 1])
+			continue; // one word for all queues of an interface
 
 		snprintf(detail.text, sizeof(detail.text), "%s", r->source[i]->detail);
 		result = keeper_call(r, WIRE_DETAIL, &detail, sizeof(detail), sizeof(answer.plain), &answer);

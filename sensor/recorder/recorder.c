@@ -39,9 +39,10 @@ static int open_file(
 	return source_file_open(&config, ret_source, e);
 }
 
-static int open_interface(const struct job *job, unsigned index, struct source **ret_source, struct error *e)
+// An interface: one source per RX thread. Returns their number.
+static int open_interface(const struct job *job, unsigned index, struct source **ret_sources, struct error *e)
 {
-	struct source_afpacket_config config = {
+	struct source_live_config config = {
 	        .interface = job->source[index].name,
 	        .promiscuous = job->promiscuous,
 	        .ring_bytes = (unsigned)job->ring_bytes,
@@ -49,7 +50,38 @@ static int open_interface(const struct job *job, unsigned index, struct source *
 	        .flush_ms = job->flush_ms >= 16 ? (int)job->flush_ms / 8 : 2,
 	};
 
-	return source_afpacket_open(&config, ret_source, e);
+	return source_afpacket_open(&config, ret_sources, e);
+}
+
+static int open_sources(struct recorder *r, struct error *e)
+{
+	const struct job *job = r->job;
+	unsigned most = job->source_count * (job->kind == JOB_INGEST ? 1 : SOURCES_PER_INTERFACE_MAX);
+
+	r->source = calloc(most, sizeof(*r->source));
+	r->job_source = calloc(most, sizeof(*r->job_source));
+	r->extra_fd = calloc(job->source_count, sizeof(*r->extra_fd));
+	if (!r->source || !r->job_source || !r->extra_fd)
+		return error_set(e, -ENOMEM, "out of memory");
+	memset(r->extra_fd, -1, job->source_count * sizeof(*r->extra_fd));
+	for (unsigned i = 0; i < job->source_count; i++) {
+		struct source **at = &r->source[r->source_count];
+		int n = job->kind == JOB_INGEST ? open_file(job, i, at, &r->extra_fd[i], e)
+		                                : open_interface(job, i, at, e);
+
+		if (n < 0)
+			return n;
+		if (job->kind == JOB_INGEST)
+			n = 1;
+		for (int k = 0; k < n; k++)
+			r->job_source[r->source_count++] = i;
+		if (job->kind == JOB_CAPTURE && r->filter) {
+			n = filter_prepare(r->filter, at[0]->lanes[0].linktype, e);
+			if (n < 0)
+				return n;
+		}
+	}
+	return 0;
 }
 
 static int rx_init(struct recorder *r, unsigned index)
@@ -69,7 +101,7 @@ static int rx_init(struct recorder *r, unsigned index)
 		rx->stack[rx->stack_size++] = id;
 	// A file after the other; interfaces beside each other.
 	rx->first_source = r->job->kind == JOB_INGEST ? 0 : index;
-	rx->source_count = r->job->kind == JOB_INGEST ? r->job->source_count : 1;
+	rx->source_count = r->job->kind == JOB_INGEST ? r->source_count : 1;
 	return 0;
 }
 
@@ -99,23 +131,17 @@ int recorder_open(struct recorder *r, const struct job *job, struct error *e)
 	result = filter_new(job->filter, &r->filter, e);
 	if (result < 0)
 		return result;
-	r->source = calloc(job->source_count, sizeof(*r->source));
-	r->extra_fd = calloc(job->source_count, sizeof(*r->extra_fd));
-	if (!r->source || !r->extra_fd)
-		return error_set(e, -ENOMEM, "out of memory");
-	memset(r->extra_fd, -1, job->source_count * sizeof(*r->extra_fd));
-	for (unsigned i = 0; i < job->source_count; i++) {
-		result = job->kind == JOB_INGEST ? open_file(job, i, &r->source[i], &r->extra_fd[i], e)
-		                                 : open_interface(job, i, &r->source[i], e);
-		if (result == 0 && job->kind == JOB_CAPTURE && r->filter)
-			result = filter_prepare(r->filter, r->source[i]->lanes[0].linktype, e);
-		if (result < 0)
-			return result;
-	}
+	result = open_sources(r, e);
+	if (result < 0)
+		return result;
 	result = pool_map(RECORDER_POOL_FD, job->pool_blocks, &r->pool, e);
 	if (result < 0)
 		return result;
-	r->rx_count = job->kind == JOB_INGEST ? 1 : job->source_count;
+	r->rx_count = job->kind == JOB_INGEST ? 1 : r->source_count;
+	if (r->pool.blocks / r->rx_count < 2)
+		return error_set(e, -ENOBUFS,
+		        "a pool of %u MiB is too small for %u RX threads; give --pool at least %u", r->pool.blocks,
+		        r->rx_count, 2 * r->rx_count);
 	r->sealer_count = job->sealers;
 	r->rx = calloc(r->rx_count, sizeof(*r->rx));
 	r->sealer = aligned_alloc(64, r->sealer_count * sizeof(*r->sealer));
@@ -161,10 +187,10 @@ void recorder_free(struct recorder *r)
 	free(r->rx);
 	free(r->sealer);
 	free(r->channel);
-	for (unsigned i = 0; r->source && i < r->job->source_count; i++)
-		if (r->source[i])
-			r->source[i]->ops->close(r->source[i]);
+	for (unsigned i = 0; i < r->source_count; i++)
+		r->source[i]->ops->close(r->source[i]);
 	free(r->source);
+	free(r->job_source);
 	for (unsigned i = 0; r->extra_fd && i < r->job->source_count; i++)
 		if (r->extra_fd[i] >= 0)
 			close(r->extra_fd[i]);

@@ -111,7 +111,9 @@ enum stop_reason {
 struct recorder {
 	const struct job *job;
 	struct pool pool;
-	struct source **source; // job->source_count
+	struct source **source; // a file each, or what the drivers made of the interfaces
+	uint32_t *job_source;   // which of the job's sources each belongs to
+	unsigned source_count;
 	int *extra_fd;          // of an ingest: what each source has kept besides, without a name yet; -1 otherwise
 	struct filter *filter;
 	uint8_t recording_id[DIGEST_LEN];

@@ -45,7 +45,7 @@ static void block_start(struct rx *rx, struct rx_lane *lane, uint32_t id)
 
 static void read_stats(struct rx *rx, struct rx_lane *lane, uint64_t now)
 {
-	struct source *s = rx->recorder->source[lane->shared->source];
+	struct source *s = rx->recorder->source[lane->shared->opened];
 	struct counters *c = &lane->shared->rx;
 	struct source_stats stats;
 
@@ -241,7 +241,7 @@ static int lanes_update(struct rx *rx, struct source *s, uint32_t source_index)
 		}
 		pthread_mutex_lock(&r->lanes_mutex);
 		for (id = 0; id < atomic_load(&shared->lane_count); id++)
-			if (shared->lane[id].source == source_index && shared->lane[id].source_lane == rx->lane_count)
+			if (shared->lane[id].opened == source_index && shared->lane[id].source_lane == rx->lane_count)
 				break;
 		if (id == LANES_MAX) {
 			pthread_mutex_unlock(&r->lanes_mutex);
@@ -254,10 +254,11 @@ static int lanes_update(struct rx *rx, struct source *s, uint32_t source_index)
 
 			memset(p, 0, sizeof(*p));
 			memcpy(p->interface, is->interface, sizeof(p->interface));
-			p->source = source_index;
+			p->source = r->job_source[source_index];
+			p->opened = source_index;
 			p->source_lane = rx->lane_count;
 			p->linktype = is->linktype;
-			p->snaplen = is->snaplen;
+			p->snaplen = r->job->kind == JOB_CAPTURE ? r->job->snaplen : is->snaplen;
 			// Release: who reads the count sees the lane (pairs with the load in segment_table_get).
 			atomic_store_explicit(&shared->lane_count, id + 1, memory_order_release);
 		}

@@ -403,7 +403,7 @@ static int find_linktype(struct afpacket *a, const char *name, struct error *e)
 	return 0;
 }
 
-static int set_up_ring(struct afpacket *a, const struct source_afpacket_config *c, int block_ms, struct error *e)
+static int set_up_ring(struct afpacket *a, const struct source_live_config *c, int block_ms, struct error *e)
 {
 	uint32_t bytes = c->ring_bytes ? c->ring_bytes : RING_BYTES_DEFAULT;
 	uint32_t count = bytes / BLOCK_BYTES < BLOCKS_MIN ? BLOCKS_MIN : bytes / BLOCK_BYTES;
@@ -461,7 +461,7 @@ static void describe(struct afpacket *a, const char *name, bool promiscuous, int
 }
 
 // Protocol 0 until the bind: no frame of another interface, and none before the ring is there, ever enters.
-static int set_up(struct afpacket *a, const struct source_afpacket_config *c, struct error *e)
+static int set_up(struct afpacket *a, const struct source_live_config *c, struct error *e)
 {
 	int block_ms = c->flush_ms < 1 || c->flush_ms > BLOCK_TIMEOUT_MAX_MS ? BLOCK_TIMEOUT_MAX_MS : c->flush_ms;
 	int version = TPACKET_V3;
@@ -507,7 +507,7 @@ static int set_up(struct afpacket *a, const struct source_afpacket_config *c, st
 	return 0;
 }
 
-int source_afpacket_open(const struct source_afpacket_config *config, struct source **ret_source, struct error *e)
+int source_afpacket_open(const struct source_live_config *config, struct source **ret_sources, struct error *e)
 {
 	struct afpacket *a = calloc(1, sizeof(*a));
 	int r;
@@ -528,6 +528,6 @@ int source_afpacket_open(const struct source_afpacket_config *config, struct sou
 		afpacket_close(&a->source);
 		return r;
 	}
-	*ret_source = &a->source;
-	return 0;
+	ret_sources[0] = &a->source;
+	return 1;
 }

@@ -89,7 +89,7 @@ static int run(struct dump *d, int slow_us)
 
 int main(int argc, char **argv)
 {
-	struct source_afpacket_config config = {.promiscuous = true, .flush_ms = 1000};
+	struct source_live_config config = {.promiscuous = true, .flush_ms = 1000};
 	struct dump d = {0};
 	struct source_stats stats = {0};
 	struct error e = {0};

@@ -20,7 +20,9 @@ static const char usage[] =
         "\n"
         "  --origin PUB   the sensor's origin.pub, from a way that you trust; without it, your trust store counts\n"
         "                 (sealtap trust add PUB)\n"
-        "  --input FILE   FILE must be one of the files that an ingested recording was made from; may be repeated\n"
+        "  --input FILE   FILE must be one of the files that an ingested recording was made from, and the recording "
+        "must\n"
+        "                 hold its packets, every one; may be repeated\n"
         "  --json         the answer as JSON on standard output\n"
         "  --quiet        only the exit code\n"
         "\n"
@@ -79,7 +81,7 @@ static int verify_one(const struct verify_args *args, struct series_member *m)
 		        "sealtap verify: %s holds no ledger.jsonl: it is no recording, or its ledger was removed\n",
 		        m->path);
 	for (size_t i = 0; i < args->input_count && m->dirfd >= 0; i++)
-		verify_input(m->report, args->inputs[i]);
+		verify_input(m->report, m->dirfd, args->inputs[i]);
 	return 0;
 }
 

@@ -69,6 +69,7 @@ static const char *next_step(const char *code)
 	        {"unreadable", "fix permissions or the medium and verify again"},
 	        {"input-unreadable", "fix permissions or the path and verify again"},
 	        {"input-mismatch", "this is not a file that was sealed here, or it was changed"},
+	        {"input-packets", "the recording names this file but does not hold what is in it: do not rely on it"},
 	        {"recording-missing", "ask the sensor's operator for the recordings with these numbers"},
 	        {"recording-forked",
 	                "ask the operator which one is real, and hold both against checkpoints kept elsewhere"},
@@ -99,6 +100,19 @@ static void print_sources(const struct verify_report *r)
 	}
 }
 
+static void print_inputs(const struct verify_report *r)
+{
+	for (size_t i = 0; i < r->input_count; i++) {
+		const struct report_input *in = &r->inputs[i];
+
+		printf("  input         %s is source %zu: same size and SHA-256", safe(in->path), in->source);
+		if (in->compared)
+			printf("; read again, %" PRIu64 " packets compared\n", in->packets);
+		else
+			printf("\n    note:       %s\n", safe(in->note));
+	}
+}
+
 static void print_facts(const struct verify_report *r)
 {
 	char text[HEX_LEN(DIGEST_LEN)], time_text[48];
@@ -118,6 +132,7 @@ static void print_facts(const struct verify_report *r)
 		printf("  authority     %s%s%s\n", safe(r->authority_kind), r->authority_reference[0] ? ": " : "",
 		        safe(r->authority_reference));
 		print_sources(r);
+		print_inputs(r);
 	}
 	printf("  checked       %" PRIu64 " ledger lines, %" PRIu64 " signing keys, %" PRIu64 " lanes, %" PRIu64
 	       " of %" PRIu64 " segments sealed, %" PRIu64 " packets\n",
@@ -211,6 +226,24 @@ static json_t *sources_json(const struct verify_report *r)
 	return list;
 }
 
+static json_t *inputs_json(const struct verify_report *r)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < r->input_count; i++) {
+		const struct report_input *in = &r->inputs[i];
+		json_t *o = json_pack("{s:s, s:I, s:b}", "path", safe(in->path), "source", (json_int_t)in->source,
+		        "packets_compared", in->compared);
+
+		if (in->compared)
+			json_object_set_new(o, "packets", json_integer((json_int_t)in->packets));
+		if (in->note)
+			json_object_set_new(o, "note", json_string(in->note));
+		json_array_append_new(list, o);
+	}
+	return list;
+}
+
 json_t *verify_json(const struct series_member *m)
 {
 	const struct verify_report *r = m->report;
@@ -238,6 +271,8 @@ json_t *verify_json(const struct series_member *m)
 		json_object_set_new(o, "build", json_string(safe(r->build)));
 		json_object_set_new(o, "opened", json_time(r->opened_ns));
 		json_object_set_new(o, "sources", sources_json(r));
+		if (r->input_count > 0)
+			json_object_set_new(o, "inputs", inputs_json(r));
 	}
 	json_object_set_new(o, "lines", json_integer((json_int_t)r->lines));
 	json_object_set_new(o, "lanes", json_integer((json_int_t)r->lanes));

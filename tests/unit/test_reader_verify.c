@@ -178,7 +178,7 @@ static void an_input_must_be_what_was_read(void **state)
 
 	fixture_make(&f, "ingest");
 	r = fixture_verify(&f, true);
-	verify_input(r, "/dev/null");
+	verify_input(r, -1, "/dev/null");
 	assert_int_equal(verify_report_verdict(r), VERDICT_INVALID);
 	assert_true(has_finding(r, "input-mismatch"));
 	verify_report_free(r);

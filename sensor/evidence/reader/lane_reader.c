@@ -5,13 +5,56 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
+#include <zstd.h>
 
 #include "sensor/evidence/digest.h"
 #include "sensor/evidence/reader/limits.h"
 #include "sensor/evidence/reader/recording_dir.h"
 
 #define FETCH_BYTES (64u << 10)
+#define SPARE_DESCRIPTORS 64u
+
+// One descriptor per lane when the system allows it.
+static bool descriptors_suffice(size_t lanes)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return false;
+	if (limit.rlim_cur < lanes + SPARE_DESCRIPTORS) {
+		limit.rlim_cur =
+		        limit.rlim_max < lanes + SPARE_DESCRIPTORS ? limit.rlim_max : lanes + SPARE_DESCRIPTORS;
+		setrlimit(RLIMIT_NOFILE, &limit);
+		if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+			return false;
+	}
+	return limit.rlim_cur >= lanes + SPARE_DESCRIPTORS;
+}
+
+int lane_tools_init(
+        struct lane_tools *t, int dirfd, const struct segment_list *list, size_t lanes, struct verify_report *report)
+{
+	int r;
+
+	*t = (struct lane_tools){.dirfd = dirfd, .list = list, .report = report};
+	r = commit_new(&t->commit);
+	if (r < 0)
+		return r;
+	t->stored = malloc(FRAME_STORED_MAX);
+	t->dctx = ZSTD_createDCtx();
+	t->keep_open = descriptors_suffice(lanes);
+	return t->stored && t->dctx ? 0 : -ENOMEM;
+}
+
+void lane_tools_release(struct lane_tools *t)
+{
+	commit_free(t->commit);
+	ZSTD_freeDCtx(t->dctx);
+	free(t->stored);
+	*t = (struct lane_tools){0};
+}
 
 int lane_reader_init(struct lane_reader *r, struct lane_tools *tools, const struct listed_lane *lane)
 {

@@ -22,6 +22,11 @@ struct lane_tools {
 	struct verify_report *report; // what failed
 };
 
+// Makes them for so many lanes; list and report are borrowed. 0 or a negative errno; to be released in either case.
+int lane_tools_init(
+        struct lane_tools *t, int dirfd, const struct segment_list *list, size_t lanes, struct verify_report *report);
+void lane_tools_release(struct lane_tools *t);
+
 struct lane_reader {
 	struct lane_tools *tools;
 	const struct listed_lane *lane;

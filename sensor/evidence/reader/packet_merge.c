@@ -5,19 +5,17 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
-#include <zstd.h>
 
 #include "sensor/evidence/reader/lane_reader.h"
 #include "sensor/evidence/reader/limits.h"
 
 #define OUT_BYTES (1u << 20)
-#define SPARE_DESCRIPTORS 64u
 _Static_assert(OUT_BYTES > CAPLEN_MAX + 64, "any block fits");
 
 struct merge {
 	int fd;
+	int dirfd;
 	uint8_t *out;
 	size_t used;
 	struct lane_tools tools;
@@ -185,23 +183,6 @@ static int merge_packets(struct merge *m, uint64_t *packets)
 	return flush(m);
 }
 
-// One descriptor per lane when the system allows it.
-static bool descriptors_suffice(size_t lanes)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-		return false;
-	if (limit.rlim_cur < lanes + SPARE_DESCRIPTORS) {
-		limit.rlim_cur =
-		        limit.rlim_max < lanes + SPARE_DESCRIPTORS ? limit.rlim_max : lanes + SPARE_DESCRIPTORS;
-		setrlimit(RLIMIT_NOFILE, &limit);
-		if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-			return false;
-	}
-	return limit.rlim_cur >= lanes + SPARE_DESCRIPTORS;
-}
-
 static int merge_run(struct merge *m, const struct segment_list *list, struct merge_result *result)
 {
 	int r;
@@ -209,14 +190,11 @@ static int merge_run(struct merge *m, const struct segment_list *list, struct me
 	m->out = malloc(OUT_BYTES);
 	m->heap = calloc(list->lane_count + 1, sizeof(*m->heap));
 	m->lanes = calloc(list->lane_count + 1, sizeof(*m->lanes));
-	m->tools.stored = malloc(FRAME_STORED_MAX);
-	m->tools.dctx = ZSTD_createDCtx();
-	r = commit_new(&m->tools.commit);
+	if (!m->out || !m->heap || !m->lanes)
+		return -ENOMEM;
+	r = lane_tools_init(&m->tools, m->dirfd, list, list->lane_count, result->report);
 	if (r < 0)
 		return r;
-	if (!m->out || !m->heap || !m->lanes || !m->tools.stored || !m->tools.dctx)
-		return -ENOMEM;
-	m->tools.keep_open = descriptors_suffice(list->lane_count);
 	for (; m->lane_count < list->lane_count && r == 0; m->lane_count++)
 		r = lane_reader_init(&m->lanes[m->lane_count], &m->tools, list->lanes[m->lane_count]);
 	if (r == 0)
@@ -232,7 +210,7 @@ static int merge_run(struct merge *m, const struct segment_list *list, struct me
 
 int packet_merge(int dirfd, int fd, struct merge_result *ret_result)
 {
-	struct merge m = {.fd = fd, .tools = {.dirfd = dirfd}};
+	struct merge m = {.fd = fd, .dirfd = dirfd};
 	struct segment_list *list;
 	int r;
 
@@ -240,14 +218,10 @@ int packet_merge(int dirfd, int fd, struct merge_result *ret_result)
 	r = segment_list_read(dirfd, &list, &ret_result->report);
 	if (r < 0)
 		return r;
-	m.tools.list = list;
-	m.tools.report = ret_result->report;
 	r = merge_run(&m, list, ret_result);
 	for (size_t i = 0; i < m.lane_count; i++)
 		lane_reader_release(&m.lanes[i]);
-	commit_free(m.tools.commit);
-	ZSTD_freeDCtx(m.tools.dctx);
-	free(m.tools.stored);
+	lane_tools_release(&m.tools);
 	free(m.lanes);
 	free(m.heap);
 	free(m.out);

@@ -29,8 +29,13 @@ void verify_report_free(struct verify_report *r)
 		free(r->sources[i].kind);
 		free(r->sources[i].name);
 	}
+	for (size_t i = 0; i < r->input_count; i++) {
+		free(r->inputs[i].path);
+		free(r->inputs[i].note);
+	}
 	free(r->findings);
 	free(r->sources);
+	free(r->inputs);
 	free(r->sensor);
 	free(r->authority_kind);
 	free(r->authority_reference);
@@ -38,6 +43,7 @@ void verify_report_free(struct verify_report *r)
 	free(r->mode);
 	free(r->build);
 	free(r->close_reason);
+	free(r->filter);
 	free(r);
 }
 
@@ -125,6 +131,24 @@ void report_add(struct verify_report *r, enum verdict v, const char *code, const
 		return;
 	}
 	r->finding_count++;
+}
+
+static bool same_finding(const struct finding *a, const struct finding *b)
+{
+	return strcmp(a->code, b->code) == 0 && strcmp(a->where, b->where) == 0 && strcmp(a->actual, b->actual) == 0;
+}
+
+void report_join(struct verify_report *r, const struct verify_report *from)
+{
+	for (size_t i = 0; i < from->finding_count; i++) {
+		const struct finding *f = &from->findings[i];
+		bool known = false;
+
+		for (size_t k = 0; k < r->finding_count && !known; k++)
+			known = same_finding(&r->findings[k], f);
+		if (!known)
+			report_add(r, f->verdict, f->code, f->where, f->expected, f->actual);
+	}
 }
 
 const char *note(struct note *n, const char *format, ...)

@@ -10,6 +10,9 @@ struct verify_report *report_new(void);
 void report_add(struct verify_report *r, enum verdict v, const char *code, const char *where, const char *expected,
         const char *actual);
 
+// Adds the findings of another report about the same recording that r does not have yet.
+void report_join(struct verify_report *r, const struct verify_report *from);
+
 // A short text made in place: note(&(struct note){{0}}, "frame %u", k).
 struct note {
 	char text[240];

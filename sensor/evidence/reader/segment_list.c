@@ -39,6 +39,7 @@ static int begun(void *user, const struct ledger_begin *begin)
 			return -ENOMEM;
 		snprintf(lane->interface, sizeof(lane->interface), "%s", begin->interface);
 		lane->number = (uint32_t)begin->lane;
+		lane->source = begin->source;
 		lane->linktype = (uint32_t)begin->linktype;
 		lane->snaplen = (uint32_t)begin->snaplen;
 		list->lanes[list->lane_count++] = lane;

@@ -19,6 +19,7 @@ struct listed_segment {
 
 struct listed_lane {
 	uint32_t number;
+	uint64_t source;
 	char interface[256];
 	uint32_t linktype, snaplen;
 	struct listed_segment *segments;

@@ -76,6 +76,7 @@ void source_open(struct verify *v, const struct ledger_open *open)
 	r->authority_operator = text_safe(open->authority.operator);
 	r->mode = text_safe("content");
 	r->build = text_safe(open->build);
+	r->filter = text_safe(open->filter);
 	memcpy(r->origin_key, open->origin_key, ED25519_KEY_LEN);
 	memcpy(r->origin_prev, open->origin_prev, DIGEST_LEN);
 	r->origin_seq = open->origin_seq;
@@ -156,6 +157,8 @@ void source_line(struct verify *v, const struct ledger_source *line)
 	source->damaged = line->has & SOURCE_HAS_DAMAGE;
 	source->bytes = line->bytes;
 	source->packets = line->packets;
+	source->ts_truncated = line->ts_truncated;
+	source->damage_offset = line->damage_offset;
 	memcpy(source->sha256, line->sha256, DIGEST_LEN);
 	if (source->damaged)
 		v->incomplete = true;

@@ -31,8 +31,17 @@ struct report_source {
 	char *kind, *name;
 	bool read; // a `source` line stands for it
 	bool damaged;
-	uint64_t bytes, packets;
+	uint64_t bytes, packets, ts_truncated, damage_offset;
 	uint8_t sha256[DIGEST_LEN];
+};
+
+// A file that was given with --input and is what a `source` line describes.
+struct report_input {
+	char *path;
+	size_t source;
+	bool compared;    // packet by packet
+	uint64_t packets; // read from it
+	char *note;       // why only its size and SHA-256 were compared, or NULL
 };
 
 struct verify_report {
@@ -49,7 +58,7 @@ struct verify_report {
 	bool closed, recovered;
 
 	// From signed lines; empty or zero when there are none.
-	char *sensor, *authority_kind, *authority_reference, *authority_operator, *mode, *build, *close_reason;
+	char *sensor, *authority_kind, *authority_reference, *authority_operator, *mode, *build, *close_reason, *filter;
 	uint8_t recording_id[DIGEST_LEN], origin_key[ED25519_KEY_LEN], origin_prev[DIGEST_LEN];
 	uint64_t origin_seq;
 	uint64_t lines, covered_until_ns, opened_ns;
@@ -58,6 +67,8 @@ struct verify_report {
 	struct counters totals; // newest counters of all lanes, summed; saturating
 	struct report_source *sources;
 	size_t source_count;
+	struct report_input *inputs;
+	size_t input_count;
 	uint8_t checkpoint_sha256[DIGEST_LEN];
 };
 
@@ -83,8 +94,9 @@ const char *verdict_word(enum verdict v);
 const char *authenticated_word(enum authenticated a);
 const char *complete_word(enum complete c);
 
-// `--input`: compares a file with the `source` lines and adds a finding unless one of them describes it.
-void verify_input(struct verify_report *r, const char *path);
+// `--input`: reads a file again as `ingest` did and compares size, SHA-256, packets and damage with what the recording
+// below dirfd holds of it. dirfd and r are of verify_path. Adds findings and what was compared to r.
+void verify_input(struct verify_report *r, int dirfd, const char *path);
 
 struct series_member {
 	const char *path;

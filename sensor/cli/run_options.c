@@ -24,6 +24,7 @@ void run_options_init(struct run_options *o, const char *verb)
 
 	*o = (struct run_options){
 	        .verb = verb,
+	        .driver = "afpacket",
 	        .level = -5,
 	        .flush_ms = 1000,
 	        .segment_mib = 512,
@@ -62,6 +63,19 @@ static int text(const char *name, const char *value, size_t max, const char **re
 	return 0;
 }
 
+// Which drivers a build has is the recorder's to say; here only what sealtap knows by name.
+static int driver(const char *value, const char **ret, struct error *e)
+{
+	static const char *const names[] = {"afpacket"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(value, names[i]) == 0) {
+			*ret = names[i];
+			return 0;
+		}
+	return error_set(e, -EINVAL, "driver: \"%s\" is not in this version; afpacket is", value);
+}
+
 int run_options_set(struct run_options *o, const char *name, const char *value, struct error *e)
 {
 	static const struct job *const sizes = NULL; // for sizeof only
@@ -71,9 +85,7 @@ int run_options_set(struct run_options *o, const char *name, const char *value, 
 	if (strcmp(name, "interface") == 0 && strcmp(o->verb, "capture") == 0)
 		return text(name, value, 65536, &o->interfaces, e);
 	if (strcmp(name, "driver") == 0 && strcmp(o->verb, "capture") == 0)
-		return strcmp(value, "afpacket") == 0
-		               ? 0
-		               : error_set(e, -EINVAL, "driver: \"%s\" is not in this version; afpacket is", value);
+		return driver(value, &o->driver, e);
 	if (strcmp(name, "key") == 0)
 		return text(name, value, 4096, &o->key, e);
 	if (strcmp(name, "sensor") == 0)
@@ -184,6 +196,7 @@ int run_options_job(const struct run_options *o, enum job_kind kind, unsigned so
 	snprintf(job->reference, sizeof(job->reference), "%s", o->reference ? o->reference : "");
 	snprintf(job->operator_name, sizeof(job->operator_name), "%s", operator_name(o));
 	snprintf(job->filter, sizeof(job->filter), "%s", o->filter ? o->filter : "");
+	snprintf(job->driver, sizeof(job->driver), "%s", kind == JOB_CAPTURE ? o->driver : "");
 	join_arguments(argc, argv, job->command_line, sizeof(job->command_line));
 	job->kind = kind;
 	job->duration_ns = o->duration_ns;

@@ -42,6 +42,7 @@ struct job {
 	char sensor[256];
 	char reference[512];
 	char operator_name[256];
+	char driver[16]; // of a capture
 	char filter[4096];
 	char command_line[2048];
 	struct job_source source[];

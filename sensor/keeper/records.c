@@ -67,7 +67,7 @@ int keeper_append(struct keeper *k, const char *type, json_t *fields)
 
 static json_t *sources(const struct keeper *k)
 {
-	const char *kind = k->job->kind == JOB_CAPTURE ? "afpacket" : "file";
+	const char *kind = k->job->kind == JOB_CAPTURE ? k->job->driver : "file";
 	json_t *list = json_array();
 
 	for (unsigned i = 0; i < k->job->source_count; i++)

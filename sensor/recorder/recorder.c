@@ -13,6 +13,7 @@
 #include "sensor/recorder/filter.h"
 #include "sensor/recorder/notary.h"
 #include "sensor/recorder/run.h"
+#include "sensor/sources/drivers.h"
 
 static int open_file(
         const struct job *job, unsigned index, struct source **ret_source, int *ret_extra_fd, struct error *e)
@@ -50,7 +51,12 @@ static int open_interface(const struct job *job, unsigned index, struct source *
 	        .flush_ms = job->flush_ms >= 16 ? (int)job->flush_ms / 8 : 2,
 	};
 
-	return source_afpacket_open(&config, ret_sources, e);
+	const struct live_driver *driver = live_driver_find(job->driver);
+
+	if (!driver)
+		return error_set(
+		        e, -ENOTSUP, "driver %s is not in this build; there are: %s", job->driver, live_driver_names());
+	return driver->open(&config, ret_sources, e);
 }
 
 static int open_sources(struct recorder *r, struct error *e)

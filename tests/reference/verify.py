@@ -235,7 +235,7 @@ TYPES = {
     "open": dict(
         format=t_enum("sealtap/v1"), sensor=t_str, origin_key=HEX64, origin_seq=t_int(0), origin_prev=HEX64,
         authority=t_obj(kind=t_enum("own-network", "ingest"), reference=t_str, operator=t_str), mode=t_enum("content"),
-        sources=t_list(t_obj(kind=t_enum("file", "afpacket"), name=t_str, detail=t_str), 1), filter=t_str, build=t_str,
+        sources=t_list(t_obj(kind=t_enum("file", "afpacket", "pcap", "xdp", "dpdk"), name=t_str, detail=t_str), 1), filter=t_str, build=t_str,
         config_sha256=HEX64, host=t_obj(name=t_str, kernel=t_str, machine=t_str, boot_id=t_str),
         time_source=t_enum("file", "kernel"), flush_ms=t_int(0), salts_sha256=HEX64),
     "key": dict(epoch=t_int(1), public_key=HEX64, origin_signature_=t_hex(128)),
@@ -1143,7 +1143,7 @@ class Verifier:
             no |= any(map(int, c["dropped"].values())) or int(c["driver"].get("dropped", "0")) > 0
         if self.open:
             for (lane, _), b in self.begins.items():
-                if b["source"] < len(self.open["sources"]) and self.open["sources"][b["source"]]["kind"] == "afpacket":
+                if b["source"] < len(self.open["sources"]) and self.open["sources"][b["source"]]["kind"] != "file":
                     silent |= "dropped" not in self.newest[lane]["driver"]
         return "no" if no else "unknown" if silent or not self.closed else "yes"
 

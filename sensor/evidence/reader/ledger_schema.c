@@ -7,7 +7,7 @@
 const char *const line_type_names[LINE_TYPES + 1] = {"open", "key", "begin", "progress", "segment", "loss", "clock",
         "gap", "mark", "incident", "heartbeat", "source", "close", NULL};
 const char *const authority_kind_names[] = {"own-network", "ingest", NULL};
-const char *const source_kind_names[] = {"file", "afpacket", NULL};
+const char *const source_kind_names[] = {"file", "afpacket", "pcap", "xdp", "dpdk", NULL};
 const char *const close_reason_names[] = {"end-of-input", "input-damaged", "duration", "packets", "signal", "disk-full",
         "disk-error", "source-failed", "supervisor-died", "recorder-failed", NULL};
 static const char *const format_names[] = {EVIDENCE_FORMAT, NULL};

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// The table of live drivers: one line each, those that this build has. Any process; pure.
+#pragma once
+
+#include "sealtap/source.h"
+
+struct live_driver {
+	const char *name; // of --driver, and the kind in the ledger's `open`
+	// Opens an interface: the number of sources, one per RX thread, or a negative errno with e and none of them
+	// open.
+	int (*open)(const struct source_live_config *config, struct source **ret_sources, struct error *e);
+};
+
+// NULL when this build has no such driver.
+const struct live_driver *live_driver_find(const char *name);
+// Names of all, separated by ", ".
+const char *live_driver_names(void);

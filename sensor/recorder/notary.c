@@ -109,7 +109,7 @@ static int perform(struct notary *n, struct notary_job *job)
 		// What could not be made durable is not claimed; nor is anything behind it, for a lane has no holes.
 		n->broken = true;
 		fprintf(stderr, "sealtap: the disk does not sync: %s: recording ends\n", strerror(-result));
-		segment_table_stop(r->segments);
+		segment_table_stop(r->segments, true);
 		result = keeper_incident(r, "disk-error", "sync: %s", strerror(-result));
 		recorder_stop(r, STOP_DISK_ERROR);
 		return result;

@@ -46,9 +46,11 @@ void segment_table_free(struct segment_table *t);
 void segment_table_resume(struct segment_table *t, uint32_t lane, uint32_t next_number); // after adoption
 int segment_table_get(struct segment_table *t, uint32_t lane, uint32_t number, struct commit_segment *ret_segment);
 void segment_table_ended(struct segment_table *t, uint32_t lane, uint32_t number);
-// The disk takes no more: from now on _get gives -ENOSPC for segments that have not begun.
-void segment_table_stop(struct segment_table *t);
-// Then: the number behind the last segment that has begun, which is more than at_least; begins one if need be.
+// The disk takes no more: from now on _get gives -ENOSPC for segments that have not begun. broken: nor can what has
+// begun be sealed.
+void segment_table_stop(struct segment_table *t, bool broken);
+// Then: the number behind the last segment that has begun, which is more than at_least; begins one if need be. -ENOSPC
+// when nothing can be sealed.
 int segment_table_begun(struct segment_table *t, uint32_t lane, uint32_t at_least, uint32_t *ret_next);
 
 struct recorder;
@@ -78,7 +80,9 @@ struct rx {
 	struct doorbell bell; // rung when a block comes back
 	uint32_t *stack;      // free blocks, the one used last on top: it is still in the cache
 	uint32_t stack_size;
-	struct rx_lane *lane; // of the source under way
+	_Atomic uint32_t stacked; // the same, for those who watch the pool's fill
+	uint32_t share;           // blocks of this thread
+	struct rx_lane *lane;     // of the source under way
 	unsigned lane_count;
 	uint64_t raw_bytes;
 	int result;
@@ -114,7 +118,7 @@ struct recorder {
 	struct source **source; // a file each, or what the drivers made of the interfaces
 	uint32_t *job_source;   // which of the job's sources each belongs to
 	unsigned source_count;
-	int *extra_fd;          // of an ingest: what each source has kept besides, without a name yet; -1 otherwise
+	int *extra_fd; // of an ingest: what each source has kept besides, without a name yet; -1 otherwise
 	struct filter *filter;
 	uint8_t recording_id[DIGEST_LEN];
 

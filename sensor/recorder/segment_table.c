@@ -23,7 +23,8 @@ struct segment_table {
 	const struct pool *pool;
 	uint32_t lanes; // lanes below have begun at least one segment
 	bool failed;
-	bool stopped;
+	bool stopped; // no new segments but to end a lane
+	bool broken;  // and not even that: nothing can be sealed any more
 	struct table_lane lane[LANES_MAX];
 };
 
@@ -98,7 +99,7 @@ static int begin_until(struct segment_table *t, uint32_t lane, uint32_t number, 
 	if (t->lanes == lane && (even || !t->stopped))
 		t->lanes++;
 	while (r == 0 && !t->failed && t->lane[lane].next <= number) {
-		if (t->stopped && !even)
+		if (t->broken || (t->stopped && !even))
 			return -ENOSPC;
 		if (t->lane[lane].next - t->lane[lane].oldest >= OPEN_SEGMENTS)
 			pthread_cond_wait(&t->ended, &t->mutex);
@@ -126,10 +127,11 @@ int segment_table_get(struct segment_table *t, uint32_t lane, uint32_t number, s
 	return r;
 }
 
-void segment_table_stop(struct segment_table *t)
+void segment_table_stop(struct segment_table *t, bool broken)
 {
 	pthread_mutex_lock(&t->mutex);
 	t->stopped = true;
+	t->broken = t->broken || broken;
 	pthread_cond_broadcast(&t->ended);
 	pthread_mutex_unlock(&t->mutex);
 }
@@ -141,6 +143,8 @@ int segment_table_begun(struct segment_table *t, uint32_t lane, uint32_t at_leas
 	pthread_mutex_lock(&t->mutex);
 	if (at_least == t->lane[lane].next)
 		r = begin_until(t, lane, at_least, true);
+	if (t->broken)
+		r = -ENOSPC;
 	*ret_next = t->lane[lane].next;
 	pthread_mutex_unlock(&t->mutex);
 	return r;

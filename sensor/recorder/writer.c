@@ -161,7 +161,7 @@ static void disk_failed(struct writer *w, struct writer_lane *l, int error)
 		        full ? "the disk is full" : strerror(-error));
 	}
 	w->full = true;
-	segment_table_stop(w->recorder->segments);
+	segment_table_stop(w->recorder->segments, false);
 	if (!full)
 		l->failed = true;
 	recorder_stop(w->recorder, full ? STOP_DISK_FULL : STOP_DISK_ERROR);

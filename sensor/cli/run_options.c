@@ -26,6 +26,7 @@ void run_options_init(struct run_options *o, const char *verb)
 	        .verb = verb,
 	        .driver = "afpacket",
 	        .level = -5,
+	        .level_floor = -20,
 	        .flush_ms = 1000,
 	        .segment_mib = 512,
 	        .segment_ns = 300 * 1000000000ULL,
@@ -43,14 +44,14 @@ static int number(const char *name, const char *value, uint64_t least, uint64_t 
 	return 0;
 }
 
-static int level(const char *value, int *ret, struct error *e)
+static int level(const char *name, const char *value, int *ret, struct error *e)
 {
 	char *end;
 	long n = strtol(value, &end, 10);
 
 	if (*value == '\0' || *end != '\0' || n < -50 || n > 19 || n == 0)
 		return error_set(
-		        e, -EINVAL, "level: \"%s\" is not a zstd level from -50 (fastest) to 19, without 0", value);
+		        e, -EINVAL, "%s: \"%s\" is not a zstd level from -50 (fastest) to 19, without 0", name, value);
 	*ret = (int)n;
 	return 0;
 }
@@ -100,7 +101,9 @@ int run_options_set(struct run_options *o, const char *name, const char *value, 
 	if (strcmp(name, "filter") == 0)
 		return text(name, value, sizeof(sizes->filter), &o->filter, e);
 	if (strcmp(name, "level") == 0)
-		return level(value, &o->level, e);
+		return level(name, value, &o->level, e);
+	if (strcmp(name, "level-floor") == 0 && strcmp(o->verb, "capture") == 0)
+		return level(name, value, &o->level_floor, e);
 	if (strcmp(name, "duration") == 0)
 		return quantity_time(value, &o->duration_ns) < 0 || o->duration_ns == 0
 		               ? error_set(e, -EINVAL, "duration: \"%s\" is not a time such as 10s, 5m, 2h", value)
@@ -211,6 +214,7 @@ int run_options_job(const struct run_options *o, enum job_kind kind, unsigned so
 	job->flush_ms = (uint32_t)o->flush_ms;
 	job->snaplen = (uint32_t)o->snaplen;
 	job->level = o->level;
+	job->level_floor = o->level_floor < o->level ? o->level_floor : o->level;
 	job->promiscuous = !o->no_promisc;
 	job->json = o->json;
 	job->owner_uid = sudo_uid ? (uint32_t)strtoul(sudo_uid, NULL, 10) : getuid();

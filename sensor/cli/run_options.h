@@ -21,6 +21,7 @@ struct run_options {
 	bool json;
 	bool no_promisc;
 	int level;
+	int level_floor;
 	uint64_t duration_ns;
 	uint64_t packets;
 	uint64_t snaplen;

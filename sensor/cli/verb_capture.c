@@ -25,6 +25,7 @@ static const char help[] =
         "      --duration TIME            end after 10s, 5m, 2h\n"
         "      --packets N                end after N packets\n"
         "      --level N                  zstd level, -50 (fastest) to 19 (default -5)\n"
+        "      --level-floor N            how low the level may go when the pool fills (default -20)\n"
         "      --segment-size MIB         new segment after so much raw data (default 512)\n"
         "      --segment-time TIME        and after so much time (default 5m)\n"
         "      --pool MIB                 memory that bridges stalls of the disk (default 256)\n"
@@ -48,6 +49,7 @@ static const struct option options[] = {
         {"duration", required_argument, NULL, RUN_NAMED},
         {"packets", required_argument, NULL, RUN_NAMED},
         {"level", required_argument, NULL, RUN_NAMED},
+        {"level-floor", required_argument, NULL, RUN_NAMED},
         {"segment-size", required_argument, NULL, RUN_NAMED},
         {"segment-time", required_argument, NULL, RUN_NAMED},
         {"pool", required_argument, NULL, RUN_NAMED},

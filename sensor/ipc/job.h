@@ -31,6 +31,7 @@ struct job {
 	uint32_t sealers;       // threads
 	uint32_t flush_ms;
 	uint32_t snaplen; // 0: whole frames
+	int32_t level_floor;
 	int32_t level;    // zstd
 	uint32_t promiscuous;
 	uint32_t json;      // reports on stdout as JSON

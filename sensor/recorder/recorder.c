@@ -105,6 +105,8 @@ static int rx_init(struct recorder *r, unsigned index)
 		return -ENOMEM;
 	for (uint32_t id = last; id-- > first;)
 		rx->stack[rx->stack_size++] = id;
+	rx->share = rx->stack_size;
+	atomic_store(&rx->stacked, rx->stack_size);
 	// A file after the other; interfaces beside each other.
 	rx->first_source = r->job->kind == JOB_INGEST ? 0 : index;
 	rx->source_count = r->job->kind == JOB_INGEST ? r->source_count : 1;

@@ -93,6 +93,7 @@ struct sealer {
 	struct recorder *recorder;
 	pthread_t thread;
 	unsigned index;
+	bool dense; // the block before did not compress
 	struct doorbell bell;
 };
 

@@ -23,7 +23,9 @@ static uint32_t block_take(struct rx *rx)
 	if (rx->stack_size == 0)
 		while (ring_pop(&rx->returned, &id))
 			rx->stack[rx->stack_size++] = id;
-	return rx->stack_size ? rx->stack[--rx->stack_size] : BLOCK_NONE;
+	id = rx->stack_size ? rx->stack[--rx->stack_size] : BLOCK_NONE;
+	atomic_store_explicit(&rx->stacked, rx->stack_size, memory_order_relaxed);
+	return id;
 }
 
 static void block_start(struct rx *rx, struct rx_lane *lane, uint32_t id)

@@ -10,6 +10,7 @@
 #include "sensor/recorder/recorder.h"
 
 #define AHEAD 2048u
+#define SAMPLE_BYTES 16384u
 
 static uint32_t get32(const uint8_t *at)
 {
@@ -46,8 +47,29 @@ static int commit_block(struct commit *c, const struct commit_segment *segment, 
 	return r < 0 ? r : commit_end(c, root);
 }
 
-static int seal_block(struct recorder *r, struct commit *c, ZSTD_CCtx *z, uint32_t id, struct result *out)
+// Encrypted traffic does not compress, and trying costs as much as succeeding. After a block that gave nothing the next
+// is tried on a sample first; when that gives nothing either, the block is stored: zstd's lowest level looks at little
+// and makes raw blocks.
+static bool gave_nothing(size_t compressed, size_t raw)
 {
+	return compressed > raw - raw / 50;
+}
+
+static int level_for(struct sealer *s, ZSTD_CCtx *z, const uint8_t *data, uint32_t bytes, uint8_t *scratch)
+{
+	int level = atomic_load_explicit(&s->recorder->level, memory_order_relaxed);
+	size_t n;
+
+	if (!s->dense || bytes < 4 * SAMPLE_BYTES)
+		return level;
+	ZSTD_CCtx_setParameter(z, ZSTD_c_compressionLevel, level);
+	n = ZSTD_compress2(z, scratch, RESULT_BYTES, data + bytes / 2, SAMPLE_BYTES);
+	return !ZSTD_isError(n) && gave_nothing(n, SAMPLE_BYTES) ? ZSTD_minCLevel() : level;
+}
+
+static int seal_block(struct sealer *s, struct commit *c, ZSTD_CCtx *z, uint32_t id, struct result *out)
+{
+	struct recorder *r = s->recorder;
 	const struct block *b = &r->pool.block[id];
 	const uint8_t *data = pool_data(&r->pool, id);
 	struct commit_segment segment;
@@ -64,10 +86,11 @@ static int seal_block(struct recorder *r, struct commit *c, ZSTD_CCtx *z, uint32
 	result = commit_block(c, &segment, b, data, out->root);
 	if (result < 0)
 		return result;
-	ZSTD_CCtx_setParameter(z, ZSTD_c_compressionLevel, atomic_load_explicit(&r->level, memory_order_relaxed));
+	ZSTD_CCtx_setParameter(z, ZSTD_c_compressionLevel, level_for(s, z, data, block_bytes(b), out->frame));
 	n = ZSTD_compress2(z, out->frame, RESULT_BYTES, data, block_bytes(b));
 	if (ZSTD_isError(n))
 		return -EIO;
+	s->dense = gave_nothing(n, block_bytes(b));
 	out->bytes = (uint32_t)n;
 	return 0;
 }
@@ -87,7 +110,7 @@ static bool work(struct sealer *s, struct commit *c, ZSTD_CCtx *z, uint32_t *spa
 		if (!ring_pop(&ch->in, &id))
 			continue;
 		worked = true;
-		if (seal_block(r, c, z, id, &ch->slot[spare[i]]) < 0) {
+		if (seal_block(s, c, z, id, &ch->slot[spare[i]]) < 0) {
 			recorder_stop(r, STOP_FAILED);
 			continue;
 		}

@@ -41,7 +41,8 @@ struct source_end {
 	uint64_t bytes; // as stored
 	uint8_t sha256[DIGEST_LEN];
 	uint64_t packets;
-	uint64_t ts_truncated;
+	uint64_t ts_truncated;    // times that had more digits than nanoseconds
+	uint64_t ts_out_of_range; // times before 1970 or beyond 2^64-1 ns: the nearest of these stands in their place
 	bool damaged;
 	uint64_t damage_offset;
 	char damage_reason[200];

@@ -130,6 +130,7 @@ struct wire_source {
 	uint8_t sha256[DIGEST_LEN];
 	uint64_t packets;
 	uint64_t ts_truncated;
+	uint64_t ts_out_of_range;
 	uint64_t damage_offset;
 	char damage_reason[200];
 	uint64_t extra_lines; // 0: no extra file

@@ -154,10 +154,10 @@ int keeper_record_loss(struct keeper *k, const struct wire_loss *l)
 
 int keeper_record_source(struct keeper *k, const struct wire_source *s)
 {
-	json_t *fields = json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "index", (json_int_t)s->index, "name",
+	json_t *fields = json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "index", (json_int_t)s->index, "name",
 	        text(k->job->source[s->index].name), "format", text(s->format), "bytes", json_u64(s->bytes), "sha256",
 	        json_hex(s->sha256, DIGEST_LEN), "packets", json_u64(s->packets), "ts_truncated",
-	        json_u64(s->ts_truncated));
+	        json_u64(s->ts_truncated), "ts_out_of_range", json_u64(s->ts_out_of_range));
 
 	if (!fields)
 		return -ENOMEM;

@@ -136,6 +136,7 @@ static int report_sources(struct recorder *r)
 		        .bytes = end->bytes,
 		        .packets = end->packets,
 		        .ts_truncated = end->ts_truncated,
+		        .ts_out_of_range = end->ts_out_of_range,
 		        .damage_offset = end->damage_offset,
 		        .extra_lines = end->extra_lines};
 		union wire_message answer;

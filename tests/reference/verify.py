@@ -255,7 +255,7 @@ TYPES = {
                                  "supervisor-died", "source-failed", "interface-down"), detail=t_str),
     "heartbeat": {},
     "source": dict(index=t_int(0), name=t_str, format=t_str, bytes=t_u64, sha256=HEX64, packets=t_u64,
-                   ts_truncated=t_u64, damage_=t_obj(offset=t_u64, reason=t_str),
+                   ts_truncated=t_u64, ts_out_of_range=t_u64, damage_=t_obj(offset=t_u64, reason=t_str),
                    extra_=t_obj(path=t_str, bytes=t_u64, sha256=HEX64, lines=t_u64)),
     "close": dict(reason=t_enum("end-of-input", "input-damaged", "duration", "packets", "signal", "disk-full",
                                 "disk-error", "source-failed", "supervisor-died", "recorder-failed"),

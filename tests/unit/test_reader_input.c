@@ -87,7 +87,7 @@ static void the_files_that_were_ingested_hold(void **state)
 	static const struct {
 		const char *name;
 		uint64_t packets;
-	} rows[] = {{"a.pcapng", 7}, {"b.pcap", 1}};
+	} rows[] = {{"a.pcapng", 10}, {"b.pcap", 1}};
 	struct opened o;
 
 	open_vector(&o);
@@ -197,17 +197,17 @@ static void expect(size_t source, const struct bytes *b, const char *where, cons
 static void numbers_ends_and_damage_are_compared(void **state)
 {
 	struct bytes a = input("a.pcapng"), b = input("b.pcap"), changed;
-	size_t last = block_at(&a, 10), second = block_at(&a, 2), third = block_at(&a, 3);
+	size_t last = block_at(&a, 13), second = block_at(&a, 2), third = block_at(&a, 3);
 
 	changed = a;
 	changed.len = last; // without the last packet, of lane 1
 	expect(0, &changed, "the end of lane 1", "more");
-	expect(0, &changed, "input", "7 in the lanes");
-	expect(0, &changed, "its `source` line", "7 packets");
+	expect(0, &changed, "input", "10 in the lanes");
+	expect(0, &changed, "its `source` line", "10 packets");
 	changed = a;
 	memcpy(changed.at + a.len, a.at + last, a.len - last); // twice
 	changed.len += a.len - last;
-	expect(0, &changed, "packet 7, lane 1 packet 4", "the lane ends before it");
+	expect(0, &changed, "packet 10, lane 1 packet 7", "the lane ends before it");
 	changed = a;
 	memcpy(changed.at + a.len, a.at + second, third - second); // one interface more
 	changed.len += third - second;

@@ -16,6 +16,7 @@
 
 #define ROOM (1u << 20)
 #define NO_SOURCE SIZE_MAX
+#define COUNTS "%" PRIu64 " packets, %" PRIu64 " times cut, %" PRIu64 " out of range"
 
 struct input {
 	const char *path;
@@ -118,9 +119,10 @@ static void compare_end(
 		report_add(r, VERDICT_INVALID, "input-packets", NOTE("%.100s, its `source` line", path), expected.text,
 		        actual.text);
 	}
-	if (s->packets != end->packets || s->ts_truncated != end->ts_truncated) {
-		note(&expected, "%" PRIu64 " packets, %" PRIu64 " times cut", end->packets, end->ts_truncated);
-		note(&actual, "%" PRIu64 " packets, %" PRIu64 " times cut", s->packets, s->ts_truncated);
+	if (s->packets != end->packets || s->ts_truncated != end->ts_truncated ||
+	        s->ts_out_of_range != end->ts_out_of_range) {
+		note(&expected, COUNTS, end->packets, end->ts_truncated, end->ts_out_of_range);
+		note(&actual, COUNTS, s->packets, s->ts_truncated, s->ts_out_of_range);
 		report_add(r, VERDICT_INVALID, "input-packets", NOTE("%.100s, its `source` line", path), expected.text,
 		        actual.text);
 	}

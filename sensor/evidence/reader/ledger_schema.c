@@ -237,6 +237,7 @@ static const struct field source_fields[] = {
         HEX_(struct ledger_source, sha256),
         U64_(struct ledger_source, packets),
         U64_(struct ledger_source, ts_truncated),
+        U64_(struct ledger_source, ts_out_of_range),
         {"damage", FIELD_OBJECT, 0, .table = damage_fields, .mask_bit = SOURCE_HAS_DAMAGE,
                 .mask_offset = offsetof(struct ledger_source, has)},
         {"extra", FIELD_OBJECT, 0, .table = extra_fields, .mask_bit = SOURCE_HAS_EXTRA,

@@ -124,7 +124,7 @@ struct ledger_source {
 	const char *format;
 	uint64_t bytes;
 	uint8_t sha256[DIGEST_LEN];
-	uint64_t packets, ts_truncated;
+	uint64_t packets, ts_truncated, ts_out_of_range;
 	uint64_t has; // SOURCE_HAS_*
 	uint64_t damage_offset;
 	const char *damage_reason;

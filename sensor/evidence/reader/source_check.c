@@ -158,6 +158,7 @@ void source_line(struct verify *v, const struct ledger_source *line)
 	source->bytes = line->bytes;
 	source->packets = line->packets;
 	source->ts_truncated = line->ts_truncated;
+	source->ts_out_of_range = line->ts_out_of_range;
 	source->damage_offset = line->damage_offset;
 	memcpy(source->sha256, line->sha256, DIGEST_LEN);
 	if (source->damaged)

@@ -31,7 +31,7 @@ struct report_source {
 	char *kind, *name;
 	bool read; // a `source` line stands for it
 	bool damaged;
-	uint64_t bytes, packets, ts_truncated, damage_offset;
+	uint64_t bytes, packets, ts_truncated, ts_out_of_range, damage_offset;
 	uint8_t sha256[DIGEST_LEN];
 };
 

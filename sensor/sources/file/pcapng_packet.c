@@ -13,11 +13,12 @@
 #include "sensor/sources/file/pcapng_reader.h"
 
 #define OPT_FLAGS 2u
+#define DROPS_UNKNOWN 0xffffu
 
 #define BAD(...) (snprintf(reason, reason_len, __VA_ARGS__), -EBADMSG)
 
-// True when the time fits the format: 0 to 2^64-1 nanoseconds.
-static bool to_ns(const struct pcapng_interface *i, uint64_t ts, struct pcapng_packet *ret)
+// The nearest time that fits the format, 0 to 2^64-1 nanoseconds: a packet with an odd time is a packet.
+static void to_ns(const struct pcapng_interface *i, uint64_t ts, struct pcapng_packet *ret)
 {
 	unsigned __int128 scaled = (unsigned __int128)ts * i->mul;
 	__int128 ns;
@@ -30,10 +31,12 @@ static bool to_ns(const struct pcapng_interface *i, uint64_t ts, struct pcapng_p
 		scaled /= i->div;
 	}
 	ns = (__int128)scaled + (__int128)i->offset_s * 1000000000;
-	if (ns < 0 || ns > UINT64_MAX)
-		return false;
+	if (ns < 0 || ns > UINT64_MAX) {
+		ret->ts_out_of_range = ret->keep_fixed = true;
+		ret->ts_truncated = false;
+		ns = ns < 0 ? 0 : UINT64_MAX;
+	}
 	ret->packet.ts_ns = (uint64_t)ns;
-	return true;
 }
 
 // The flags word; keeps the area when anything else is in it.
@@ -77,8 +80,11 @@ int pcapng_packet_read(const struct pcapng_reader *r, uint32_t type, const uint8
 	if (type == PCAPNG_EPB) {
 		interface = cursor_u32(&c);
 	} else if (type == PCAPNG_PB) {
+		uint16_t drops;
+
 		interface = cursor_u16(&c);
-		cursor_u16(&c);
+		drops = cursor_u16(&c);
+		p.keep_fixed = drops != 0 && drops != DROPS_UNKNOWN;
 	}
 	if (type != PCAPNG_SPB) {
 		ts = (uint64_t)cursor_u32(&c) << 32;
@@ -102,9 +108,7 @@ int pcapng_packet_read(const struct pcapng_reader *r, uint32_t type, const uint8
 		return BAD("%" PRIu32 " captured bytes in a packet block of %" PRIu32, p.packet.caplen, block_len);
 	if (type == PCAPNG_SPB) // no time, no options
 		goto out;
-	if (!to_ns(i, ts, &p))
-		return BAD("time %" PRIu64 " of interface %" PRIu32 " is not within 64 bits of nanoseconds", ts,
-		        interface);
+	to_ns(i, ts, &p);
 	if (cursor_left(&c)) {
 		int n = read_options(c, &p, reason, reason_len);
 		if (n < 0)

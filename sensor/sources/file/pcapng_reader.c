@@ -71,16 +71,19 @@ static bool set_resolution(struct pcapng_interface *i, uint8_t resolution)
 	return exponent <= 19;
 }
 
+static int keep_part(
+        struct pcapng_reader *r, uint64_t offset, uint32_t type, uint64_t packet, const void *data, size_t len)
+{
+	int n = extra_writer_begin(r->extra, offset, type, packet);
+
+	if (n == 0)
+		n = extra_writer_data(r->extra, data, len);
+	return n < 0 ? n : extra_writer_end(r->extra);
+}
+
 static int keep_block(struct pcapng_reader *r, uint64_t offset, uint32_t type, const uint8_t *block, size_t len)
 {
-	int n;
-
-	if (!r->extra)
-		return 0;
-	n = extra_writer_begin(r->extra, offset, type, EXTRA_NO_PACKET);
-	if (n == 0)
-		n = extra_writer_data(r->extra, block, len);
-	return n < 0 ? n : extra_writer_end(r->extra);
+	return r->extra ? keep_part(r, offset, type, EXTRA_NO_PACKET, block, len) : 0;
 }
 
 // 1 when the interface is added, 0 when the block is damaged, or a negative errno.
@@ -244,6 +247,19 @@ static int whole_block(
 	return 1;
 }
 
+// A fixed part is always followed by the options, if need be empty: a packet's only line is of its options.
+static int keep_packet(struct pcapng_reader *r, uint64_t offset, uint32_t type, uint64_t number, const uint8_t *block,
+        const struct pcapng_packet *p)
+{
+	int n = 0;
+
+	if (!r->extra || !(p->keep_fixed || p->options))
+		return 0;
+	if (p->keep_fixed)
+		n = keep_part(r, offset, type, number, block, PCAPNG_FIXED_LEN);
+	return n < 0 ? n : keep_part(r, offset, type, number, p->options, p->options_len);
+}
+
 // 1 with a packet, 0 with the report, or a negative errno.
 static int read_packet(struct pcapng_reader *r, struct source *s, struct input_stream *in, const struct block_header *h,
         uint64_t number, struct packet *ret_packet, struct reader_report *report)
@@ -259,16 +275,11 @@ static int read_packet(struct pcapng_reader *r, struct source *s, struct input_s
 		reader_damage(report, input_stream_offset(in), "packet %" PRIu64 ": %s", number + 1, reason);
 		return 0;
 	}
-	if (p.options && r->extra) {
-		n = extra_writer_begin(r->extra, input_stream_offset(in), h->type, number);
-		if (n == 0)
-			n = extra_writer_data(r->extra, p.options, p.options_len);
-		if (n == 0)
-			n = extra_writer_end(r->extra);
-		if (n < 0)
-			return n;
-	}
+	n = keep_packet(r, input_stream_offset(in), h->type, number, block, &p);
+	if (n < 0)
+		return n;
 	s->end.ts_truncated += p.ts_truncated;
+	s->end.ts_out_of_range += p.ts_out_of_range;
 	*ret_packet = p.packet;
 	input_stream_consume(in, h->padded);
 	return 1;

@@ -45,6 +45,8 @@ void pcapng_reader_free(struct pcapng_reader *r);
 int pcapng_reader_batch(struct pcapng_reader *r, struct source *s, struct input_stream *in, struct packet *batch,
         unsigned max, struct reader_report *report);
 
+#define PCAPNG_FIXED_LEN 28u // of EPB and PB, from the type to the original length
+
 struct pcapng_option {
 	uint16_t code, len;
 	const uint8_t *value;
@@ -56,7 +58,8 @@ int pcapng_option_next(struct cursor *c, struct pcapng_option *ret_option);
 // A packet block, whole in memory. block_len is a multiple of 4 and at least 12.
 struct pcapng_packet {
 	struct packet packet;
-	bool ts_truncated;
+	bool ts_truncated, ts_out_of_range;
+	bool keep_fixed;        // what stands before the bytes says more than the packet can
 	const uint8_t *options; // what has to be kept of them; NULL: nothing
 	size_t options_len;
 };

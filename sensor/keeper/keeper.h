@@ -36,6 +36,7 @@ struct keeper {
 	uint8_t origin[ED25519_KEY_LEN];
 	uint64_t origin_at;   // offset of this recording's line in it
 	char (*details)[256]; // of the sources, before `open`
+	bool *stated;         // of the sources: has a `source` line
 	bool opened;
 	bool closed;
 	bool finished; // the recorder said that there will be no more segments

@@ -188,7 +188,8 @@ int main(void)
 	if (digest_init() < 0)
 		return fail((error_set(&e, -ENOTSUP, "this OpenSSL has no SHA-256"), &e));
 	k.details = calloc(k.job->source_count, sizeof(*k.details));
-	if (!k.details)
+	k.stated = calloc(k.job->source_count, sizeof(*k.stated));
+	if (!k.details || !k.stated)
 		return fail((error_set(&e, -ENOMEM, "out of memory"), &e));
 	clock_read_boot_id(k.boot_id);
 	if (keeper_meet_signer(&k, KEEPER_ORIGINS_FD, &e) < 0)
@@ -207,5 +208,6 @@ int main(void)
 	secret_key_free(k.key);
 	free(k.lanes);
 	free(k.details);
+	free(k.stated);
 	return EXIT_SUCCESS;
 }

@@ -193,12 +193,14 @@ static int source(struct keeper *k, int fd, const union wire_message *m)
 	const struct wire_source *s = &m->source;
 	int r;
 
-	if (s->index >= k->job->source_count || !wire_text_ok(s->format, sizeof(s->format)) ||
+	if (k->job->kind != JOB_INGEST || s->index >= k->job->source_count || k->stated[s->index] ||
+	        !wire_text_ok(s->format, sizeof(s->format)) ||
 	        !wire_text_ok(s->damage_reason, sizeof(s->damage_reason)))
 		return -EPROTO;
 	r = keeper_record_source(k, s);
 	if (r == 0)
 		r = keeper_checkpoint(k, false);
+	k->stated[s->index] = true;
 	return r < 0 ? r : wire_send_plain(fd, WIRE_SOURCE, 0, 0, NULL);
 }
 

@@ -190,12 +190,13 @@ static int drop_user(uint32_t uid)
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct none[2] = {0};
 
+	// First, for it takes a capability that the change of user takes away.
+	for (int cap = 0; prctl(PR_CAPBSET_READ, cap) >= 0; cap++)
+		prctl(PR_CAPBSET_DROP, cap);
 	if (uid != UINT32_MAX &&
 	        (setgroups(0, NULL) < 0 || setresgid(uid, uid, uid) < 0 || setresuid(uid, uid, uid) < 0))
 		return -errno;
 	// Without a change of user the capabilities go all the same.
-	for (int cap = 0; prctl(PR_CAPBSET_READ, cap) >= 0; cap++)
-		prctl(PR_CAPBSET_DROP, cap);
 	return syscall(SYS_capset, &header, none) < 0 ? -errno : 0;
 }
 

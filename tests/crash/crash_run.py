@@ -112,10 +112,10 @@ def run(command, must=False, **more):
     return r
 
 
-def build_tool(name, source):
+def build_tool(name, *sources):
     command = ["cc", "-std=gnu11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-Wno-unused-parameter",
-               "-I" + os.path.join(TOP, "include"), "-I" + TOP, "-o", os.path.join(T, name), os.path.join(TOP, source),
-               "-lcrypto"]
+               "-I" + os.path.join(TOP, "include"), "-I" + TOP, "-o", os.path.join(T, name),
+               *[os.path.join(TOP, source) for source in sources], "-lcrypto", "-lzstd", "-lpthread"]
     run(command, must=True)
 
 
@@ -210,14 +210,14 @@ class Link:
 class Run:
     """One `sealtap capture` or `ingest` with its roles."""
 
-    def __init__(self, verb, rec, *arguments, **more):
+    def __init__(self, verb, rec, *arguments):
         self.rec = rec
         self.lines = []
         self.changed = threading.Condition()
         self.started = time.monotonic()
         self.process = subprocess.Popen(
             [sealtap, verb, "--key", os.path.join(T, "key/origin.key"), "-o", rec, *arguments],
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, **more)
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         processes.append(self.process)
         self.reader = threading.Thread(target=self.read, daemon=True)
         self.reader.start()

@@ -75,6 +75,7 @@ struct source {
 	char name[1024];  // path or interface
 	char detail[256]; // driver, offloads, mode: for the ledger
 	struct source_end end;
+	bool tells_direction; // of every packet, in packet.flags
 };
 
 struct source_file_config {
@@ -90,6 +91,7 @@ struct source_live_config {
 	unsigned ring_bytes; // of the driver's ring, 0: its default
 	unsigned snaplen;    // 0: whole frames
 	int flush_ms;        // how long a frame may wait in the driver
+	unsigned threads;    // RX threads wanted; 0: 1, or what the driver finds right
 };
 #define SOURCES_PER_INTERFACE_MAX 64u
 

@@ -28,13 +28,14 @@ struct plan {
 	unsigned tag_count;
 	uint8_t dst[6];
 	uint64_t per_second; // 0: as fast as it goes
+	unsigned flows;      // of UDP over IPv4, both directions; 0: an experimental EtherType without flows
 };
 
 static void usage(void)
 {
 	fprintf(stderr,
 	        "usage: send_frames -i IFACE [-c COUNT] [-f FIRST] [-e SEED] [-s MIN[-MAX]] [-t TPID:TCI]... [-d MAC] "
-	        "[-r PER_SECOND]\n");
+	        "[-r PER_SECOND] [-u FLOWS]\n");
 	exit(2);
 }
 
@@ -44,6 +45,32 @@ static uint64_t mix(uint64_t x)
 	x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9ULL;
 	x = (x ^ x >> 27) * 0x94D049BB133111EBULL;
 	return x ^ x >> 31;
+}
+
+static void put16(uint8_t *at, unsigned value)
+{
+	at[0] = (uint8_t)(value >> 8);
+	at[1] = (uint8_t)value;
+}
+
+// IPv4 and UDP headers without checksums of use: flow i is 10.0.0.1:1024+i <-> 10.0.0.2:53, its frames alternate.
+static size_t put_flow(const struct plan *p, uint64_t number, size_t left, uint8_t *at)
+{
+	unsigned port = 1024 + (unsigned)(number % p->flows), back = (unsigned)(number / p->flows & 1);
+	uint32_t sum = 0;
+
+	memcpy(at, (const uint8_t[]){0x45, 0, 0, 0, 0, 0, 0x40, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2}, 20);
+	put16(at + 2, (unsigned)left);
+	at[15] = back ? 2 : 1;
+	at[19] = back ? 1 : 2;
+	for (int i = 0; i < 20; i += 2)
+		sum += (uint32_t)at[i] << 8 | at[i + 1];
+	put16(at + 10, ~((sum & 0xFFFF) + (sum >> 16)) & 0xFFFF);
+	put16(at + 20, back ? 53 : port);
+	put16(at + 22, back ? port : 53);
+	put16(at + 24, (unsigned)left - 20);
+	put16(at + 26, 0);
+	return 28;
 }
 
 static size_t build_frame(const struct plan *p, uint64_t number, uint8_t *frame)
@@ -58,8 +85,10 @@ static size_t build_frame(const struct plan *p, uint64_t number, uint8_t *frame)
 		uint32_t be = htonl(p->tags[i]);
 		memcpy(frame + at, &be, 4);
 	}
-	frame[at++] = ETHERTYPE_EXPERIMENTAL >> 8;
-	frame[at++] = ETHERTYPE_EXPERIMENTAL & 0xFF;
+	put16(frame + at, p->flows ? ETH_P_IP : ETHERTYPE_EXPERIMENTAL);
+	at += 2;
+	if (p->flows)
+		at += put_flow(p, number, size - at, frame + at);
 	for (int i = 7; i >= 0; i--)
 		frame[at++] = (uint8_t)(number >> (i * 8));
 	while (at < size) {
@@ -136,7 +165,7 @@ int main(int argc, char **argv)
 	char *end;
 	int option, r;
 
-	while ((option = getopt(argc, argv, "i:c:f:e:s:t:d:r:")) != -1) {
+	while ((option = getopt(argc, argv, "i:c:f:e:s:t:d:r:u:")) != -1) {
 		switch (option) {
 		case 'i':
 			p.interface = optarg;
@@ -171,12 +200,15 @@ int main(int argc, char **argv)
 		case 'r':
 			p.per_second = strtoull(optarg, NULL, 10);
 			break;
+		case 'u':
+			p.flows = (unsigned)strtoul(optarg, NULL, 10);
+			break;
 		default:
 			usage();
 		}
 	}
-	if (!p.interface || optind != argc || p.size_min < 22 + 4 * p.tag_count || p.size_max < p.size_min ||
-	        p.size_max > FRAME_MAX)
+	if (!p.interface || optind != argc || p.size_min < 22 + 4 * p.tag_count + (p.flows ? 28 : 0) ||
+	        p.size_max < p.size_min || p.size_max > FRAME_MAX)
 		usage();
 	r = send_all(&p, &set);
 	frame_set_print(&set);

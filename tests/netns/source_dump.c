@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Drives source_afpacket alone, the way the recorder does, and prints what came out: count, multiset hash, flags and
-// the driver's counters. SIGINT is its interrupt. For tests of the source without keeper, disk or sandbox.
+// Drives the sources of one live driver alone, a thread each, the way the recorder does, and prints what came out:
+// count, multiset hash, flags and the driver's counters, summed over them. SIGINT is its interrupt. For tests of a
+// driver without keeper, disk or sandbox.
 #include "frames.h"
 #include "sealtap/source.h"
+#include "sensor/sources/drivers.h"
 
 #include <inttypes.h>
 #include <pthread.h>
@@ -16,6 +18,9 @@
 
 struct dump {
 	struct source *source;
+	int slow_us;
+	int result;
+	uint8_t copy[300000];
 	struct frame_set set;
 	uint64_t flags[32];
 	uint64_t tagged;
@@ -25,7 +30,7 @@ struct dump {
 
 static void add_packet(struct dump *d, const struct packet *p)
 {
-	static uint8_t copy[300000];
+	uint8_t *copy = d->copy;
 	size_t len = p->caplen;
 	uint64_t now;
 	struct timespec ts;
@@ -65,7 +70,7 @@ static void *wait_signal(void *arg)
 	return NULL;
 }
 
-static int run(struct dump *d, int slow_us)
+static int run(struct dump *d)
 {
 	struct packet batch[BATCH];
 
@@ -80,25 +85,56 @@ static int run(struct dump *d, int slow_us)
 			return r;
 		for (int i = 0; i < r; i++)
 			add_packet(d, &batch[i]);
-		if (slow_us && r > 0)
-			usleep((useconds_t)slow_us);
+		if (d->slow_us && r > 0)
+			usleep((useconds_t)d->slow_us);
 		if (r > 0)
 			d->source->ops->release(d->source);
 	}
 }
 
+static void *run_thread(void *arg)
+{
+	struct dump *d = arg;
+
+	d->result = run(d);
+	return NULL;
+}
+
+static void add_dump(struct dump *sum, const struct dump *d)
+{
+	sum->set.sum += d->set.sum;
+	sum->set.frames += d->set.frames;
+	sum->set.bytes += d->set.bytes;
+	for (unsigned i = 0; i < 32; i++)
+		sum->flags[i] += d->flags[i];
+	sum->tagged += d->tagged;
+	sum->late += d->late;
+	if (d->caplen_max > sum->caplen_max)
+		sum->caplen_max = d->caplen_max;
+	if (d->origlen_max > sum->origlen_max)
+		sum->origlen_max = d->origlen_max;
+	if (d->result != -ENODATA)
+		sum->result = d->result;
+}
+
 int main(int argc, char **argv)
 {
-	struct source_live_config config = {.promiscuous = true, .flush_ms = 1000};
-	struct dump d = {0};
+	struct source_live_config config = {.promiscuous = true, .flush_ms = 1000, .threads = 1};
+	const struct live_driver *driver = live_driver_find("afpacket");
+	struct source *sources[SOURCES_PER_INTERFACE_MAX];
+	pthread_t threads[SOURCES_PER_INTERFACE_MAX];
+	static struct dump sum = {.result = -ENODATA};
+	struct dump *dumps;
 	struct source_stats stats = {0};
 	struct error e = {0};
 	pthread_t thread;
 	sigset_t set;
-	int option, r, slow_us = 0;
+	int option, count, slow_us = 0;
 
-	while ((option = getopt(argc, argv, "i:s:r:nw:")) != -1) {
-		if (option == 'i')
+	while ((option = getopt(argc, argv, "d:i:s:r:nt:w:")) != -1) {
+		if (option == 'd')
+			driver = live_driver_find(optarg);
+		else if (option == 'i')
 			config.interface = optarg;
 		else if (option == 's')
 			config.snaplen = (unsigned)atoi(optarg);
@@ -106,36 +142,60 @@ int main(int argc, char **argv)
 			config.ring_bytes = (unsigned)atoi(optarg);
 		else if (option == 'n')
 			config.promiscuous = false;
+		else if (option == 't')
+			config.threads = (unsigned)atoi(optarg);
 		else if (option == 'w')
 			slow_us = atoi(optarg);
 		else
 			return 2;
 	}
+	if (!driver) {
+		printf("refused: this build has %s\n", live_driver_names());
+		return 1;
+	}
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
-	r = source_afpacket_open(&config, &d.source, &e);
-	if (r < 0) {
-		printf("refused %s: %s\n", strerror(-r), e.text);
+	count = driver->open(&config, sources, &e);
+	if (count < 0) {
+		printf("refused %s: %s\n", strerror(-count), e.text);
 		return 1;
 	}
-	if (pthread_create(&thread, NULL, wait_signal, d.source))
+	dumps = calloc((size_t)count, sizeof(*dumps));
+	if (!dumps || pthread_create(&thread, NULL, wait_signal, sources[0]))
 		return 1;
-	printf("capturing linktype %u: %s\n", d.source->lanes[0].linktype, d.source->detail);
+	for (int i = 0; i < count; i++) {
+		dumps[i].source = sources[i];
+		dumps[i].slow_us = slow_us;
+		if (pthread_create(&threads[i], NULL, run_thread, &dumps[i]))
+			return 1;
+	}
+	printf("capturing linktype %u: %s\n", sources[0]->lanes[0].linktype, sources[0]->detail);
 	fflush(stdout);
-	r = run(&d, slow_us);
-	frame_set_print(&d.set);
-	d.source->ops->stats(d.source, 0, &stats);
+	for (int i = 0; i < count; i++) {
+		struct source_stats st = {0};
+
+		pthread_join(threads[i], NULL);
+		add_dump(&sum, &dumps[i]);
+		sources[i]->ops->stats(sources[i], 0, &st);
+		stats.received += st.received;
+		stats.dropped += st.dropped;
+		if (count > 1)
+			printf("ring=%d ring_frames=%" PRIu64 "\n", i, dumps[i].set.frames);
+	}
+	frame_set_print(&sum.set);
 	printf("end=%s received=%" PRIu64 " dropped=%" PRIu64 " tagged=%" PRIu64 " late=%" PRIu64
 	       " caplen_max=%u origlen_max=%u\n",
-	        r == -ENODATA ? "ENODATA" : strerror(-r), stats.received, stats.dropped, d.tagged, d.late, d.caplen_max,
-	        d.origlen_max);
+	        sum.result == -ENODATA ? "ENODATA" : strerror(-sum.result), stats.received, stats.dropped, sum.tagged,
+	        sum.late, sum.caplen_max, sum.origlen_max);
 	for (unsigned i = 0; i < 32; i++)
-		if (d.flags[i])
-			printf("flags=%u frames=%" PRIu64 "\n", i, d.flags[i]);
-	if (r != -ENODATA)
+		if (sum.flags[i])
+			printf("flags=%u frames=%" PRIu64 "\n", i, sum.flags[i]);
+	if (sum.result != -ENODATA)
 		kill(getpid(), SIGINT);
 	pthread_join(thread, NULL);
-	d.source->ops->close(d.source);
-	return r == -ENODATA ? 0 : 1;
+	for (int i = 0; i < count; i++)
+		sources[i]->ops->close(sources[i]);
+	free(dumps);
+	return sum.result == -ENODATA ? 0 : 1;
 }

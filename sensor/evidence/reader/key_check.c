@@ -37,11 +37,17 @@ static int read_checkpoint(struct verify *v, const char *path, struct checkpoint
 
 void checkpoint_read(struct verify *v)
 {
+	int r = read_checkpoint(v, "checkpoint", &v->checkpoint, v->report->checkpoint_sha256);
+
 	v->size = UINT64_MAX;
-	if (read_checkpoint(v, "checkpoint", &v->checkpoint, v->report->checkpoint_sha256) < 0)
-		return;
-	v->has_checkpoint = true;
-	v->size = v->checkpoint.size;
+	if (r == 0) {
+		v->has_checkpoint = true;
+		v->size = v->checkpoint.size;
+	} else if (r != -EBADMSG && errno_verdict(r) == VERDICT_UNREADABLE) {
+		// It is there and nobody may say which lines it covers: none is held against the recording.
+		v->signed_unknown = true;
+		v->size = 0;
+	}
 }
 
 // c, found at path, must cover the lines passed so far and be signed by this epoch's key.
@@ -187,7 +193,8 @@ void key_finish(struct verify *v)
 		newest_checkpoint_check(v);
 	else
 		v->chain_broken = true; // named already: no checkpoint, or too few lines
-	no_others_check(v);
+	if (!v->signed_unknown)
+		no_others_check(v);
 	v->report->signatures_hold =
 	        !v->chain_broken && v->report->has_checkpoint && v->report->has_open && v->epoch > 0;
 }

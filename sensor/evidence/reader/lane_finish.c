@@ -118,7 +118,7 @@ void lanes_finish(struct verify *v)
 {
 	struct recovery_check *recovery = NULL;
 
-	if (v->walk->recovery && !v->listener && recovery_begin(v, &recovery) < 0)
+	if (v->walk->recovery && !v->listener && !v->signed_unknown && recovery_begin(v, &recovery) < 0)
 		recovery = NULL;
 	for (uint64_t i = 0; i < v->lane_count; i++)
 		for (struct waiting_segment *s = v->lanes[i]->head; s; s = s->next)
@@ -127,7 +127,8 @@ void lanes_finish(struct verify *v)
 	if (recovery)
 		recovery_finish(v, recovery);
 	for (uint64_t i = 0; i < LANES_MAX; i++) {
-		files_check(v, i, i < v->lane_count ? v->lanes[i]->begun : 0);
+		if (!v->signed_unknown)
+			files_check(v, i, i < v->lane_count ? v->lanes[i]->begun : 0);
 		if (v->report->closed)
 			loss_check(v, i);
 	}

@@ -42,6 +42,7 @@ static void ledger_pass(struct verify *v)
 
 	if (r < 0) {
 		report_errno(v->report, "ledger.jsonl", r);
+		v->signed_unknown = errno_verdict(r) == VERDICT_UNREADABLE;
 		digest_free(all);
 		return;
 	}
@@ -61,6 +62,7 @@ static void ledger_pass(struct verify *v)
 			        r == -ENODATA ? "the file ends inside it" : "a longer one");
 	} else if (r < 0) {
 		report_errno(v->report, "ledger.jsonl", r);
+		v->signed_unknown = true;
 	}
 	if (v->has_checkpoint && v->lines < v->size && r >= 0)
 		report_add(v->report, VERDICT_INVALID, "ledger-short", "ledger.jsonl",
@@ -145,7 +147,8 @@ int ledger_pass_run(struct verify *v)
 	if (!v->report->signatures_hold)
 		v->report->covered_until_ns = 0;
 	lanes_finish(v);
-	source_finish(v);
+	if (!v->signed_unknown)
+		source_finish(v);
 	finish(v);
 	return 0;
 }

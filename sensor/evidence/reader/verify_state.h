@@ -71,6 +71,11 @@ struct verify {
 	uint8_t line_hash[DIGEST_LEN];     // of the last one
 	uint8_t ledger_sha256[DIGEST_LEN]; // of the whole file, when recovery.json must know
 	uint64_t ledger_bytes;
+	// Ledger or checkpoint could not be read (not: is missing): nothing is known of the files that lines would
+	// name.
+	bool signed_unknown;
+	bool ledger_unread; // its end was not reached for lack of permission, memory or a good disk: what it would name
+	                    // is unknown
 
 	// line_check.c
 	char *boot_id;

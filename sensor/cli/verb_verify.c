@@ -11,10 +11,12 @@
 
 #include "sensor/cli/cli.h"
 #include "sensor/cli/verify_print.h"
+#include "sensor/evidence/checkpoint.h"
 #include "sensor/evidence/keys.h"
 
 static const char usage[] =
-        "usage: sealtap verify RECORDING... [--origin PUB] [--input FILE]... [--json] [--quiet]\n"
+        "usage: sealtap verify RECORDING... [--origin PUB] [--input FILE]... [--checkpoint FILE]... [--json]\n"
+        "                      [--quiet]\n"
         "\n"
         "Checks everything that a recording's signatures, hashes and counters say, and tells how far that goes.\n"
         "\n"
@@ -23,6 +25,10 @@ static const char usage[] =
         "  --input FILE   FILE must be one of the files that an ingested recording was made from, and the recording "
         "must\n"
         "                 hold its packets, every one; may be repeated\n"
+        "  --checkpoint FILE\n"
+        "                 a copy of the recording's file `checkpoint` that somebody held elsewhere: all that it "
+        "covers\n"
+        "                 must still be there, unchanged; may be repeated\n"
         "  --json         the answer as JSON on standard output\n"
         "  --quiet        only the exit code\n"
         "\n"
@@ -35,6 +41,8 @@ struct verify_args {
 	const char *origin_path;
 	const char *const *inputs;
 	size_t input_count;
+	struct checkpoint *held;
+	size_t held_count;
 	bool json, quiet;
 	uint8_t origin[ED25519_KEY_LEN];
 	char data_dir[4096];
@@ -60,12 +68,33 @@ static int read_origin(struct verify_args *args)
 	return r < 0 ? cli_fail(r == -EKEYREJECTED ? CLI_USAGE : CLI_UNREADABLE, "verify", "%s", e.text) : 0;
 }
 
+static int read_held(struct verify_args *args, const char *path)
+{
+	char text[CHECKPOINT_TEXT_MAX];
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text));
+	int saved = errno;
+
+	if (fd >= 0)
+		close(fd);
+	if (n < 0)
+		return cli_fail(saved == ENOENT ? CLI_USAGE : CLI_UNREADABLE, "verify",
+		        "cannot read the checkpoint %s: %s", path, strerror(saved));
+	if (checkpoint_parse(text, (size_t)n, &args->held[args->held_count]) < 0)
+		return cli_fail(
+		        CLI_USAGE, "verify", "%s is not a checkpoint, as a recording's file `checkpoint` is", path);
+	args->held_count++;
+	return 0;
+}
+
 static int verify_one(const struct verify_args *args, struct series_member *m)
 {
 	bool terminal = isatty(STDERR_FILENO) && !args->quiet;
 	struct verify_options options = {
 	        .origin = args->origin_path ? args->origin : NULL,
 	        .data_dir = args->has_data_dir ? args->data_dir : NULL,
+	        .held = args->held,
+	        .held_count = args->held_count,
 	        .progress = terminal ? show_progress : NULL,
 	        .user = (void *)m->path,
 	};
@@ -141,6 +170,7 @@ static int run(const struct verify_args *args, char **paths, size_t count)
 		enum verdict v;
 
 		verify_series(members, count);
+		verify_held(members, count, args->held, args->held_count);
 		v = overall(members, count);
 		code = (int)v;
 		if (!answer(args, members, count, v))
@@ -158,13 +188,14 @@ static int run(const struct verify_args *args, char **paths, size_t count)
 int verb_verify(int argc, char **argv)
 {
 	static const struct option options[] = {{"origin", required_argument, NULL, 'o'},
-	        {"input", required_argument, NULL, 'i'}, {"json", no_argument, NULL, 'j'},
-	        {"quiet", no_argument, NULL, 'q'}, {"help", no_argument, NULL, 'h'}, {0}};
+	        {"input", required_argument, NULL, 'i'}, {"checkpoint", required_argument, NULL, 'c'},
+	        {"json", no_argument, NULL, 'j'}, {"quiet", no_argument, NULL, 'q'}, {"help", no_argument, NULL, 'h'},
+	        {0}};
 	const char **inputs = calloc((size_t)argc + 1, sizeof(*inputs));
-	struct verify_args args = {.inputs = inputs};
+	struct verify_args args = {.inputs = inputs, .held = calloc((size_t)argc + 1, sizeof(*args.held))};
 	int c, code = 0;
 
-	if (!inputs)
+	if (!inputs || !args.held)
 		return cli_fail(CLI_UNREADABLE, "verify", "no memory");
 	optind = 0;
 	while (code == 0 && (c = getopt_long(argc, argv, "qh", options, NULL)) != -1) {
@@ -175,6 +206,9 @@ int verb_verify(int argc, char **argv)
 		case 'i':
 			inputs[args.input_count++] = optarg;
 			break;
+		case 'c':
+			code = read_held(&args, optarg);
+			break;
 		case 'j':
 			args.json = true;
 			break;
@@ -184,6 +218,7 @@ int verb_verify(int argc, char **argv)
 		case 'h':
 			fputs(usage, stdout);
 			free(inputs);
+			free(args.held);
 			return CLI_OK;
 		default:
 			code = CLI_USAGE;
@@ -198,5 +233,6 @@ int verb_verify(int argc, char **argv)
 		code = run(&args, argv + optind, (size_t)(argc - optind));
 	}
 	free(inputs);
+	free(args.held);
 	return code;
 }

@@ -73,6 +73,9 @@ static const char *next_step(const char *code)
 	        {"recording-missing", "ask the sensor's operator for the recordings with these numbers"},
 	        {"recording-forked",
 	                "ask the operator which one is real, and hold both against checkpoints kept elsewhere"},
+	        {"checkpoint-contradicts",
+	                "this copy was cut back, or its keys signed two histories: keep both and the "
+	                "checkpoint, and ask the operator"},
 	        {"previous-checkpoint-unknown", "hold both recordings against checkpoints kept elsewhere"},
 	        {"ledger-short", "look for a whole copy of the recording"},
 	};

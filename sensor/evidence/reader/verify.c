@@ -49,10 +49,12 @@ static void ledger_pass(struct verify *v)
 	while ((r = ledger_file_next(&file, &line, &len)) > 0) {
 		if (all)
 			digest_update(all, line, len);
-		if (v->lines < v->size)
+		if (v->lines < v->size) {
 			line_check(v, line, len);
-		else
+			held_line(v);
+		} else {
 			line_check_unsigned(v, line, len);
+		}
 	}
 	if (r == -ENODATA || r == -EBADMSG) {
 		v->unsigned_lines = true;
@@ -147,8 +149,10 @@ int ledger_pass_run(struct verify *v)
 	if (!v->report->signatures_hold)
 		v->report->covered_until_ns = 0;
 	lanes_finish(v);
-	if (!v->signed_unknown)
+	if (!v->signed_unknown) {
 		source_finish(v);
+		held_finish(v);
+	}
 	finish(v);
 	return 0;
 }

@@ -72,10 +72,15 @@ struct verify_report {
 	uint8_t checkpoint_sha256[DIGEST_LEN];
 };
 
+struct checkpoint;
+
 struct verify_options {
 	const uint8_t *origin; // if not NULL, only this key authenticates
 	const char *data_dir;  // trust store and this machine's own key; NULL: none
 	unsigned threads;      // 0: one per core
+	// Checkpoints held outside, checkpoint_parse'd: those of this recording must be reached and say the same.
+	const struct checkpoint *held;
+	size_t held_count;
 	// Called now and then with the bytes read so far; may be NULL.
 	void (*progress)(void *user, uint64_t bytes);
 	void *user;
@@ -107,3 +112,6 @@ struct series_member {
 // Several recordings of one origin key: sorts members by key and origin_seq; adds findings about numbers that are
 // missing or used twice and about previous checkpoints that nobody has.
 void verify_series(struct series_member *members, size_t count);
+
+// After verification with options.held: adds a finding for a held checkpoint of which none of the recordings is.
+void verify_held(struct series_member *members, size_t count, const struct checkpoint *held, size_t held_count);

@@ -121,6 +121,10 @@ void checkpoint_read(struct verify *v);
 void key_line(struct verify *v, const struct ledger_key *key);
 void key_finish(struct verify *v);
 
+// held_check.c: check 16. After every signed line; after the last.
+void held_line(struct verify *v);
+void held_finish(struct verify *v);
+
 // lane_check.c: checks 8, 9, 10
 void lane_begin(struct verify *v, const struct ledger_begin *begin);
 void lane_progress(struct verify *v, const struct ledger_progress *progress);

@@ -9,7 +9,13 @@ struct live_driver {
 	// Opens an interface: the number of sources, one per RX thread, or a negative errno with e and none of them
 	// open.
 	int (*open)(const struct source_live_config *config, struct source **ret_sources, struct error *e);
+	bool own_threads; // open starts threads of its own: part of the sandbox has to close before it
 };
+
+// One table per program, ended by an entry without a name: drivers.c in the library, unless the program brings one
+// itself, as sealtap-recorder-dpdk does (drivers_dpdk.c). Nothing else stands in those files: the linker takes the
+// library's only where none is there.
+extern const struct live_driver live_drivers[];
 
 // NULL when this build has no such driver.
 const struct live_driver *live_driver_find(const char *name);

@@ -1,18 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Any bytes as an input file: the source must end, keep to its bounds, and count what it delivered.
-// One process, one thread; libFuzzer's entry point, or with -DFUZZ_ONE_FILE a main that runs the files it is given.
 // Must not write outside a memfd.
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "sealtap/source.h"
 #include "sensor/evidence/digest.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/fuzz.h"
 
 static int memfd_of(const uint8_t *data, size_t size)
 {
@@ -57,26 +53,3 @@ out:
 	close(config.extra_fd);
 	return 0;
 }
-
-#ifdef FUZZ_ONE_FILE
-int main(int argc, char **argv)
-{
-	for (int i = 1; i < argc; ++i) {
-		FILE *f = fopen(argv[i], "rb");
-		size_t size = 0, room = 1 << 16, n;
-		uint8_t *data = malloc(room);
-
-		if (!f || !data)
-			return 1;
-		while ((n = fread(data + size, 1, room - size, f)) > 0) {
-			size += n;
-			if (size == room && !(data = realloc(data, room *= 2)))
-				return 1;
-		}
-		fclose(f);
-		LLVMFuzzerTestOneInput(data, size);
-		free(data);
-	}
-	return 0;
-}
-#endif

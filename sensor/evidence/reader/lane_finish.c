@@ -28,15 +28,16 @@ static void unsealed_segment(
 	struct segment_found found = {0};
 	struct segment_task task;
 	char path[SEGMENT_PATH_MAX];
+	int r;
 
 	segment_path((uint32_t)number, s->number, path);
 	unsealed_counters(v, path, s, v->lanes[number]);
 	if (!v->listener) {
 		lane_task(v, number, s, &task);
 		task.whole = recovery != NULL || v->unsealed != NULL;
-		segment_check(&v->checker, &task, &found);
+		r = segment_check(&v->checker, &task, &found);
 		if (recovery)
-			recovery_segment_check(v, recovery, number, s->number, newest, &found);
+			recovery_segment_check(v, recovery, number, s->number, newest, r < 0 ? NULL : &found);
 		if (v->unsealed && v->unsealed->unsealed(v->unsealed->user, number, s->number, newest, &found) < 0)
 			report_errno(v->report, path, -ENOMEM);
 	}

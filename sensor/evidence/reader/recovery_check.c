@@ -124,16 +124,18 @@ void recovery_segment_check(struct verify *v, struct recovery_check *check, uint
 		return;
 	}
 	check->next++;
-	if (s.file_bytes != found->file_bytes || memcmp(s.file_sha256, found->file_sha256, DIGEST_LEN) != 0)
-		add(v, "recovery-file",
-		        NOTE("lane %" PRIu64 " number %" PRIu64 ": %" PRIu64 " bytes, %s", lane, number, s.file_bytes,
-		                NOTE_HEX(s.file_sha256)),
-		        NOTE("%" PRIu64 " bytes, %s", found->file_bytes, NOTE_HEX(found->file_sha256)));
 	if (s.signed_frames != (newest ? newest->frames : 0) || s.signed_packets != (newest ? newest->packets : 0))
 		add(v, "recovery-signed",
 		        NOTE("lane %" PRIu64 " number %" PRIu64 ": %" PRIu64 " frames, %" PRIu64 " packets signed",
 		                lane, number, newest ? newest->frames : 0, newest ? newest->packets : 0),
 		        NOTE("%" PRIu64 " frames, %" PRIu64 " packets", s.signed_frames, s.signed_packets));
+	if (!found)
+		return; // could not be read: what it holds is not known
+	if (s.file_bytes != found->file_bytes || memcmp(s.file_sha256, found->file_sha256, DIGEST_LEN) != 0)
+		add(v, "recovery-file",
+		        NOTE("lane %" PRIu64 " number %" PRIu64 ": %" PRIu64 " bytes, %s", lane, number, s.file_bytes,
+		                NOTE_HEX(s.file_sha256)),
+		        NOTE("%" PRIu64 " bytes, %s", found->file_bytes, NOTE_HEX(found->file_sha256)));
 	if (s.frames != found->frames || s.packets != found->packets || s.bytes != found->bytes ||
 	        (v->salts_known && memcmp(s.root, found->root, DIGEST_LEN) != 0))
 		add(v, "recovery-found",

@@ -151,6 +151,7 @@ void source_line(struct verify *v, const struct ledger_source *source);
 void source_finish(struct verify *v);
 
 // recovery_check.c: check 14. Begin before lanes_finish, which then calls recovery_segment for every unsealed segment.
+// found is NULL when the segment's file could not be read.
 struct recovery_check;
 int recovery_begin(struct verify *v, struct recovery_check **ret_check);
 void recovery_segment_check(struct verify *v, struct recovery_check *check, uint64_t lane, uint64_t number,

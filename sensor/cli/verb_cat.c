@@ -2,7 +2,6 @@
 // `sealtap cat`: all packets of a recording as one pcapng. Findings go to stderr; the exit code tells whether there are
 // any.
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <jansson.h>
@@ -12,15 +11,17 @@
 #include <unistd.h>
 
 #include "sensor/cli/cli.h"
+#include "sensor/cli/output_file.h"
 #include "sensor/evidence/reader/packet_merge.h"
 #include "sensor/evidence/reader/recording_dir.h"
 
 static const char usage[] =
         "usage: sealtap cat RECORDING [-w FILE] [--json]\n"
         "\n"
-        "Writes all packets as one pcapng to standard output, or to FILE, which must not exist yet (-w - is standard\n"
-        "output). One interface per lane; lanes are merged by time, order within a lane is kept. Works while a\n"
-        "recording is being made and after a crash: then up to the last whole frame.\n"
+        "Writes all packets as one pcapng to standard output, or to FILE, which must not exist yet and is made only "
+        "when\n"
+        "everything holds (-w - is standard output). One interface per lane; lanes are merged by time, order within a\n"
+        "lane is kept. Works while a recording is being made and after a crash: then up to the last whole frame.\n"
         "\n"
         "  --json   a summary as JSON on standard error\n"
         "\n"
@@ -91,9 +92,29 @@ static int cat(const struct cat_args *args, int dirfd, int fd)
 	return code;
 }
 
+// A file that is there is whole: whoever finds it later does not see the exit code.
+static int finish(const struct cat_args *args, struct output_file *file, int code)
+{
+	int r = 0;
+
+	if (code == CLI_OK)
+		r = output_file_keep(file);
+	else
+		output_file_discard(file);
+	if (r < 0)
+		return cli_fail(CLI_UNREADABLE, "cat", "cannot write %s: %s", args->output, strerror(-r));
+	if (code == CLI_INVALID)
+		fprintf(stderr,
+		        "sealtap cat: %s was not made; what can be read all the same goes to standard output without "
+		        "-w\n",
+		        args->output);
+	return code;
+}
+
 static int run(const struct cat_args *args)
 {
-	int fd = STDOUT_FILENO, dirfd, code, r;
+	struct output_file file = {.fd = -1};
+	int dirfd, code, r;
 
 	if (to_stdout(args) && isatty(STDOUT_FILENO))
 		return cli_fail(CLI_USAGE, "cat",
@@ -105,19 +126,19 @@ static int run(const struct cat_args *args)
 		        "cannot open the recording %s: %s; a recording is a directory with a ledger.jsonl",
 		        args->recording, strerror(-r));
 	if (!to_stdout(args)) {
-		fd = open(args->output, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0600);
-		if (fd < 0) {
-			code = cli_fail(errno == EEXIST ? CLI_USAGE : CLI_UNREADABLE, "cat", "cannot make %s: %s%s",
-			        args->output, strerror(errno),
-			        errno == EEXIST ? "; give another name, nothing is overwritten" : "");
+		r = output_file_open(&file, args->output);
+		if (r < 0) {
+			code = cli_fail(r == -EEXIST ? CLI_USAGE : CLI_UNREADABLE, "cat", "cannot make %s: %s%s",
+			        args->output, strerror(-r),
+			        r == -EEXIST ? "; give another name, nothing is overwritten" : "");
 			close(dirfd);
 			return code;
 		}
 	}
 	signal(SIGPIPE, SIG_IGN);
-	code = cat(args, dirfd, fd);
-	if (fd != STDOUT_FILENO && (fsync(fd) < 0 || close(fd) < 0))
-		code = cli_fail(CLI_UNREADABLE, "cat", "cannot write %s: %s", args->output, strerror(errno));
+	code = cat(args, dirfd, to_stdout(args) ? STDOUT_FILENO : file.fd);
+	if (!to_stdout(args))
+		code = finish(args, &file, code);
 	close(dirfd);
 	return code;
 }

@@ -30,7 +30,7 @@ static const char usage[] =
         "covers\n"
         "                 must still be there, unchanged; may be repeated\n"
         "  --json         the answer as JSON on standard output\n"
-        "  --quiet        only the exit code\n"
+        "  --quiet        nothing for people: only the exit code, and the JSON if asked for\n"
         "\n"
         "Several recordings of one sensor are also checked to follow each other without a gap.\n"
         "\n"
@@ -149,8 +149,8 @@ static bool answer(const struct verify_args *args, struct series_member *members
 			json_array_append_new(list, verify_json(&members[i]));
 		all = json_pack("{s:s, s:o}", "result", verdict_word(v), "recordings", list);
 	}
-	bool ok = all && (args->quiet || (json_dumpf(all, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII) == 0 &&
-	                                         putchar('\n') != EOF && fflush(stdout) == 0));
+	bool ok = all && json_dumpf(all, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII) == 0 && putchar('\n') != EOF &&
+	          fflush(stdout) == 0;
 	json_decref(all);
 	return ok;
 }

@@ -25,7 +25,7 @@
 #define ORIGIN_LINE 151
 #define ORIGIN_FORMAT "%020" PRIu64 " %s %s\n"
 
-// An old file's block is written over, not given back and taken again: on a full disk somebody else would have it.
+// What is reserved for the file is written over, not given back and taken again: somebody else would have it.
 static int write_once(int dir_fd, const char *name, const void *data, size_t len, mode_t mode, bool durable)
 {
 	int fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, mode);
@@ -111,16 +111,27 @@ static int checkpoint_make(struct keeper *k, char note[CHECKPOINT_TEXT_MAX])
 	return checkpoint_sign(&c, k->key, note);
 }
 
+// Space for the next checkpoint is taken when there is some: a full disk has none when it is needed. A file of its own
+// each time, for somebody may be reading the one before.
+static void checkpoint_prepare(struct keeper *k)
+{
+	int fd = openat(k->dir_fd, "checkpoint.tmp", O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0640);
+
+	if (fd < 0)
+		return;
+	fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, CHECKPOINT_TEXT_MAX);
+	close(fd);
+}
+
 // Whole or not at all under its name, whatever happens meanwhile.
 static int checkpoint_store(struct keeper *k, const char *note, int len, const char *name, bool durable)
 {
 	int r = write_file(k, "checkpoint.tmp", note, (size_t)len, 0640, durable);
 
-	// The one before becomes checkpoint.tmp, so that the next needs no space. Not every file system can exchange.
-	// The last one leaves none behind.
-	if (r == 0 && (k->closed || renameat2(k->dir_fd, "checkpoint.tmp", k->dir_fd, name, RENAME_EXCHANGE) < 0) &&
-	        renameat(k->dir_fd, "checkpoint.tmp", k->dir_fd, name) < 0)
+	if (r == 0 && renameat(k->dir_fd, "checkpoint.tmp", k->dir_fd, name) < 0)
 		r = -errno;
+	if (r == 0 && !k->closed) // the last one leaves none behind
+		checkpoint_prepare(k);
 	return r;
 }
 

@@ -77,6 +77,18 @@ static int driver(const char *value, const char **ret, struct error *e)
 	return error_set(e, -EINVAL, "driver: \"%s\" is not in this version; afpacket is", value);
 }
 
+static int direction(const char *value, uint32_t *ret, struct error *e)
+{
+	static const char *const names[] = {"both", "in", "out"};
+
+	for (uint32_t i = 0; i < 3; i++)
+		if (strcmp(value, names[i]) == 0) {
+			*ret = i;
+			return 0;
+		}
+	return error_set(e, -EINVAL, "direction: \"%s\" is none of in, out, both", value);
+}
+
 int run_options_set(struct run_options *o, const char *name, const char *value, struct error *e)
 {
 	static const struct job *const sizes = NULL; // for sizeof only
@@ -104,7 +116,7 @@ int run_options_set(struct run_options *o, const char *name, const char *value, 
 		return level(name, value, &o->level, e);
 	if (strcmp(name, "level-floor") == 0 && strcmp(o->verb, "capture") == 0)
 		return level(name, value, &o->level_floor, e);
-	if (strcmp(name, "duration") == 0)
+	if (strcmp(name, "duration") == 0 && strcmp(o->verb, "capture") == 0)
 		return quantity_time(value, &o->duration_ns) < 0 || o->duration_ns == 0
 		               ? error_set(e, -EINVAL, "duration: \"%s\" is not a time such as 10s, 5m, 2h", value)
 		               : 0;
@@ -112,14 +124,19 @@ int run_options_set(struct run_options *o, const char *name, const char *value, 
 		return quantity_time(value, &o->segment_ns) < 0 || o->segment_ns < 1000000000
 		               ? error_set(e, -EINVAL, "segment-time: \"%s\" is not a time of at least 1s", value)
 		               : 0;
-	if (strcmp(name, "packets") == 0)
+	// A file is sealed whole, or what the ledger says about it would not be true.
+	if (strcmp(name, "packets") == 0 && strcmp(o->verb, "capture") == 0)
 		return number(name, value, 1, UINT64_MAX / 2, &o->packets, e);
-	if (strcmp(name, "snaplen") == 0)
+	if (strcmp(name, "snaplen") == 0 && strcmp(o->verb, "capture") == 0)
 		return number(name, value, 16, CAPLEN_MAX, &o->snaplen, e);
 	if (strcmp(name, "pool") == 0)
 		return number(name, value, 4, 65536, &o->pool_mib, e);
 	if (strcmp(name, "sealers") == 0)
 		return number(name, value, 1, 256, &o->sealers, e);
+	if (strcmp(name, "rx-threads") == 0 && strcmp(o->verb, "capture") == 0)
+		return number(name, value, 1, 64, &o->rx_threads, e);
+	if (strcmp(name, "direction") == 0 && strcmp(o->verb, "capture") == 0)
+		return direction(value, &o->direction, e);
 	if (strcmp(name, "flush-ms") == 0)
 		return number(name, value, 10, 10000, &o->flush_ms, e);
 	if (strcmp(name, "segment-size") == 0)
@@ -211,6 +228,8 @@ int run_options_job(const struct run_options *o, enum job_kind kind, unsigned so
 	// cache.
 	job->pool_blocks = (uint32_t)(o->pool_mib ? o->pool_mib : kind == JOB_CAPTURE ? 256 : 2 * o->sealers + 2);
 	job->sealers = (uint32_t)o->sealers;
+	job->rx_threads = (uint32_t)o->rx_threads;
+	job->direction = o->direction;
 	job->flush_ms = (uint32_t)o->flush_ms;
 	job->snaplen = (uint32_t)o->snaplen;
 	job->level = o->level;

@@ -22,6 +22,7 @@ static const char help[] =
         "      --filter EXPR              pcap filter; refused frames are counted, not recorded\n"
         "      --snaplen N                cut frames to N bytes (default: whole frames)\n"
         "      --no-promisc               leave the interface out of promiscuous mode\n"
+        "      --direction in|out|both    frames of the other direction are counted as filtered (default both)\n"
         "      --duration TIME            end after 10s, 5m, 2h\n"
         "      --packets N                end after N packets\n"
         "      --level N                  zstd level, -50 (fastest) to 19 (default -5)\n"
@@ -30,6 +31,8 @@ static const char help[] =
         "      --segment-time TIME        and after so much time (default 5m)\n"
         "      --pool MIB                 memory that bridges stalls of the disk (default 256)\n"
         "      --sealers N                threads that commit and compress (default: cores - 1)\n"
+        "      --rx-threads N             threads and rings of each interface; a conversation stays in one (default "
+        "1)\n"
         "      --flush-ms N               a crash of a process costs at most so much (default 1000)\n"
         "      --driver afpacket          how to capture; afpacket is the only one in this version\n"
         "      --config FILE              YAML with any of these options as `name: value`; flags override it\n"
@@ -54,6 +57,8 @@ static const struct option options[] = {
         {"segment-time", required_argument, NULL, RUN_NAMED},
         {"pool", required_argument, NULL, RUN_NAMED},
         {"sealers", required_argument, NULL, RUN_NAMED},
+        {"rx-threads", required_argument, NULL, RUN_NAMED},
+        {"direction", required_argument, NULL, RUN_NAMED},
         {"flush-ms", required_argument, NULL, RUN_NAMED},
         {"config", required_argument, NULL, RUN_CONFIG},
         {"driver", required_argument, NULL, RUN_NAMED},

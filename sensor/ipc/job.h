@@ -32,12 +32,14 @@ struct job {
 	uint32_t flush_ms;
 	uint32_t snaplen; // 0: whole frames
 	int32_t level_floor;
-	int32_t level;    // zstd
+	int32_t level; // zstd
 	uint32_t promiscuous;
 	uint32_t json;      // reports on stdout as JSON
 	uint32_t owner_uid; // who owns the finished recording
 	uint32_t owner_gid;
 	uint32_t role_uid[2]; // recorder, keeper; UINT32_MAX: keep the present one
+	uint32_t rx_threads;  // per interface; 0: what the driver finds right
+	uint32_t direction;   // as in the epb_flags word: 1 in, 2 out; 0: both
 	uint32_t reserved;
 	char recording[1024]; // directory to make
 	char sensor[256];

@@ -49,14 +49,34 @@ static int open_interface(const struct job *job, unsigned index, struct source *
 	        .ring_bytes = (unsigned)job->ring_bytes,
 	        .snaplen = 0, // the recorder cuts, after the filter has seen the whole frame
 	        .flush_ms = job->flush_ms >= 16 ? (int)job->flush_ms / 8 : 2,
+	        .threads = job->rx_threads,
+	        .direction = job->direction,
 	};
-
 	const struct live_driver *driver = live_driver_find(job->driver);
+	int n;
 
 	if (!driver)
 		return error_set(
 		        e, -ENOTSUP, "driver %s is not in this build; there are: %s", job->driver, live_driver_names());
-	return driver->open(&config, ret_sources, e);
+	n = driver->open(&config, ret_sources, e);
+	if (n > 0 && job->direction && !ret_sources[0]->tells_direction) {
+		unsigned linktype = ret_sources[0]->lanes[0].linktype;
+
+		for (int i = 0; i < n; i++)
+			ret_sources[i]->ops->close(ret_sources[i]);
+		return error_set(e, -ENOTSUP,
+		        "interface %s: driver %s does not tell the direction of frames of link type %u; leave "
+		        "--direction out, or use --driver afpacket",
+		        config.interface, job->driver, linktype);
+	}
+	for (int i = 0; i < n && job->direction; i++) { // what is left out on purpose stands in the ledger
+		struct source *s = ret_sources[i];
+		size_t used = strlen(s->detail);
+
+		snprintf(s->detail + used, sizeof(s->detail) - used, ", only %s",
+		        job->direction == 1 ? "incoming" : "outgoing");
+	}
+	return n;
 }
 
 static int open_sources(struct recorder *r, struct error *e)

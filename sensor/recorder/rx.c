@@ -169,6 +169,11 @@ static inline bool append_packet(struct rx *rx, struct rx_lane *lane, const stru
 	uint8_t *at;
 
 	c->received++;
+	if (__builtin_expect(r->job->direction != 0, 0) && (p->flags & 3) != r->job->direction) {
+		c->filtered++;
+		lane->dirty = true;
+		return false;
+	}
 	if (__builtin_expect(put.vlan_tpid != 0, 0)) {
 		if (caplen < 12) {
 			put.vlan_tpid = 0; // nothing to put a tag behind

@@ -150,7 +150,7 @@ static const char *arphrd_name(int type)
 	return "see linux/if_arp.h";
 }
 
-static int find_linktype(struct afpacket *a, const char *name, bool *ret_loopback, struct error *e)
+static int find_linktype(struct afpacket *a, const char *name, unsigned direction, bool *ret_loopback, struct error *e)
 {
 	struct ifreq ifr = {0};
 
@@ -180,6 +180,11 @@ static int find_linktype(struct afpacket *a, const char *name, bool *ret_loopbac
 	if (!(ifr.ifr_flags & IFF_UP))
 		return error_set(e, -ENETDOWN, "interface %s is down; bring it up: ip link set %s up", name, name);
 	*ret_loopback = ifr.ifr_flags & IFF_LOOPBACK;
+	if (*ret_loopback && direction == 2)
+		return error_set(e, -ENOTSUP,
+		        "interface %s: on loopback every frame is sent and received; it is recorded once, as received: "
+		        "leave --direction out",
+		        name);
 	return 0;
 }
 
@@ -281,7 +286,7 @@ static int set_up(struct afpacket *a, const struct source_live_config *c, bool *
 	a->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (a->wake_fd < 0)
 		return error_set(e, -errno, "eventfd: %s", strerror(errno));
-	r = find_linktype(a, c->interface, ret_loopback, e);
+	r = find_linktype(a, c->interface, c->direction, ret_loopback, e);
 	if (r < 0)
 		return r;
 	if (setsockopt(a->fd, SOL_PACKET, PACKET_VERSION, &version, sizeof(version)) < 0)

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 # Prints count, bytes and multiset hash (frames.h) of the frames in a recording's segments. Reads pcapng by itself,
-# through `zstd -dc`, so that it shares no code with the recorder that it checks. With --flags also epb_flags.
+# through `zstd -dc`, so that it shares no code with the recorder that it checks. With --flags also epb_flags; with
+# --lanes also "LANES FLOWS SPLIT": flows (IPv4 UDP, both directions as one), and how many of them are in several lanes.
 import collections
 import hashlib
 import os
@@ -27,10 +28,17 @@ def packets(stream):
         yield body[20:20 + caplen], origlen, flags
 
 
+def flow(data):
+    if data[12:14] != b"\x08\0" or data[23] != 17:
+        return None
+    return frozenset([(data[26:30], data[34:36]), (data[30:34], data[36:38])])
+
+
 def main():
-    arguments = [a for a in sys.argv[1:] if a != "--flags"]
+    arguments = [a for a in sys.argv[1:] if not a.startswith("--")]
     count = size = total = 0
     seen = collections.Counter()
+    lanes = collections.defaultdict(set)
     for where, _, names in sorted(os.walk(os.path.join(arguments[0], "segments"))):
         for name in sorted(names):
             path = os.path.join(where, name)
@@ -40,12 +48,15 @@ def main():
                     size += len(data)
                     total += int.from_bytes(hashlib.sha256(data).digest()[:16], "big")
                     seen[flags] += 1
+                    lanes[flow(data)].add(where)
             if child.returncode:
                 sys.exit(f"frame_hash: zstd -dc {path} failed")
     print(f"frames={count} bytes={size} hash={total % 2**128:032x}")
     if "--flags" in sys.argv:
         for flags in sorted(seen):
             print(f"flags={flags} frames={seen[flags]}")
+    if "--lanes" in sys.argv:
+        print(len(set().union(*lanes.values())), len(lanes), sum(len(v) > 1 for v in lanes.values()))
 
 
 main()

@@ -540,16 +540,16 @@ static void a_stop_keeps_all_that_was_received(void **state)
 // Whichever allocation is the first to fail: all that began is sealed, no hole, the loss is counted and stated.
 static void a_full_disk_ends_every_segment(void **state)
 {
-	static const struct shape shapes[] = {
-	        {1, 1, 2, 64, 1u << 18, 10}, {2, 1, 3, 12, 1u << 30, 10}, {1, 2, 4, 16, 1u << 20, 10}};
+	static const struct shape shapes[] = {{1, 1, 2, 64, 1u << 18, 10}, {2, 1, 3, 12, 1u << 30, 10},
+	        {1, 2, 4, 16, 1u << 20, 10}, {2, 1, 1, 4, 1u << 18, 10}};
 
-	for (long nth = 2; nth < 14; nth++) {
+	for (long nth = 2; nth < 22; nth++) {
 		uint64_t disk = 0;
 		int stop;
 
 		plan = (struct memory_plan){0};
 		atomic_store(&fallocates_left, nth);
-		assert_int_equal(run(&shapes[nth % 3], 0, NULL, &stop), 0);
+		assert_int_equal(run(&shapes[nth % 4], 0, NULL, &stop), 0);
 		atomic_store(&fallocates_left, 0);
 		assert_int_equal(stop, STOP_DISK_FULL);
 		assert_null(told.wrong);

@@ -92,8 +92,8 @@ struct source_live_config {
 	unsigned snaplen;    // 0: whole frames
 	int flush_ms;        // how long a frame may wait in the driver
 	unsigned threads;    // RX threads wanted; 0: 1, or what the driver finds right
-};
 	unsigned direction;  // 1 in, 2 out: the recorder will refuse the others by packet.flags; 0: both
+};
 #define SOURCES_PER_INTERFACE_MAX 64u
 
 int source_file_open(const struct source_file_config *config, struct source **ret_source, struct error *e);

@@ -37,6 +37,7 @@ struct source_stats {
 
 // How an input file ended. Valid after recv returned -ENODATA.
 struct source_end {
+	bool ended; // false: reading broke off, and nothing below but the format is known
 	char format[64];
 	uint64_t bytes; // as stored
 	uint8_t sha256[DIGEST_LEN];

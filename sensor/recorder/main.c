@@ -142,8 +142,8 @@ static int report_sources(struct recorder *r)
 		union wire_message answer;
 		int result = 0;
 
-		if (end->format[0] == '\0')
-			continue; // never begun
+		if (!end->ended)
+			continue; // never begun, or broken off: there is nothing to be stated
 		memcpy(s.format, end->format, sizeof(s.format));
 		memcpy(s.sha256, end->sha256, DIGEST_LEN);
 		memcpy(s.damage_reason, end->damage_reason, sizeof(s.damage_reason));

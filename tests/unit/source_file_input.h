@@ -275,6 +275,7 @@ static inline struct result read_bytes(const void *data, size_t len)
 	if (r.open == 0) { // whatever is in it, all of it is hashed
 		digest_once(data, len, want);
 		assert_int_equal(r.last, -ENODATA);
+		assert_true(r.end.ended);
 		assert_int_equal(r.end.bytes, len);
 		assert_memory_equal(r.end.sha256, want, DIGEST_LEN);
 		assert_int_equal(r.end.packets, r.count);

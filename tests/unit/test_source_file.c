@@ -4,6 +4,8 @@
 // Must not take an expected value from what the source printed.
 #include "tests/unit/source_file_input.h"
 
+#include <sys/socket.h>
+
 // --- classic pcap
 
 static void classic_variants_and_byte_orders_are_read(void **state)
@@ -303,6 +305,32 @@ static void the_extra_file_is_that_of_the_vector(void **state)
 	result_free(&want);
 }
 
+// A socket that is reset in the middle: what was read is handed out, and no size and hash are claimed.
+static void an_input_that_breaks_has_no_end(void **state)
+{
+	struct source_file_config config = {.name = "input", .extra_fd = -1};
+	struct bytes b = {0};
+	struct packet batch[4];
+	struct source *s;
+	struct error e;
+	int pair[2];
+
+	pcap_header(&b, 0xa1b2c3d4, 4, 0, 1);
+	pcap_record(&b, 1, 2, 5, 5, "hello");
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	assert_int_equal(write(pair[0], "unread", 6), 6);
+	assert_int_equal(write(pair[1], b.at, b.len), b.len);
+	config.fd = pair[0];
+	assert_int_equal(source_file_open(&config, &s, &e), 0);
+	assert_int_equal(s->ops->recv(s, batch, 4, 1000), 1);
+	s->ops->release(s);
+	close(pair[1]);
+	assert_int_equal(s->ops->recv(s, batch, 4, 1000), -ECONNRESET);
+	assert_false(s->end.ended);
+	s->ops->close(s);
+	free(b.at);
+}
+
 static void a_block_of_more_than_a_mebibyte_takes_several_lines(void **state)
 {
 	static const struct {
@@ -393,6 +421,7 @@ int main(void)
 	        cmocka_unit_test(simple_and_obsolete_packet_blocks_are_read),
 	        cmocka_unit_test(what_is_no_packet_goes_to_the_extra_file),
 	        cmocka_unit_test(the_extra_file_is_that_of_the_vector),
+	        cmocka_unit_test(an_input_that_breaks_has_no_end),
 	        cmocka_unit_test(a_block_of_more_than_a_mebibyte_takes_several_lines),
 	        cmocka_unit_test(names_are_utf8_and_short),
 	        cmocka_unit_test(the_lane_after_the_last_is_damage),

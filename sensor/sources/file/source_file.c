@@ -131,6 +131,7 @@ static int finish(struct source_file *f)
 	}
 	end->bytes = f->stream.stored_bytes;
 	input_stream_sha256(&f->stream, end->sha256);
+	end->ended = true;
 	f->state = FILE_END;
 	return -ENODATA;
 }

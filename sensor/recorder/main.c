@@ -3,7 +3,6 @@
 // Started by the supervisor with the descriptors of ipc/roles.h. It has no keys and, once running, no network.
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,57 +13,15 @@
 
 #include "sensor/evidence/digest.h"
 #include "sensor/ipc/roles.h"
-#include "sensor/recorder/clock.h"
 #include "sensor/recorder/run.h"
+#include "sensor/recorder/watch.h"
 #include "sensor/sandbox/sandbox.h"
-
-struct watch {
-	uint64_t started_ns;
-	uint64_t status_ns;
-	bool alone; // the supervisor is gone
-};
 
 static int fail(const struct error *e)
 {
 	wire_send_plain(ROLE_SUPERVISOR_FD, WIRE_FAILED, e->code, 0, NULL);
 	fprintf(stderr, "sealtap: %s\n", e->text);
 	return EXIT_FAILURE;
-}
-
-static void send_status(struct recorder *r)
-{
-	struct wire_status status = {.lanes = atomic_load(&r->pool.shared->lane_count)};
-
-	writer_status(r->writer, &status);
-	for (unsigned i = 0; i < r->rx_count; i++)
-		status.raw_bytes += r->rx[i].raw_bytes; // torn at worst: a figure for people
-	wire_send(ROLE_SUPERVISOR_FD, WIRE_STATUS, &status, sizeof(status), -1);
-}
-
-static void tick(struct recorder *r, void *context)
-{
-	struct watch *w = context;
-	struct pollfd pfd = {.fd = w->alone ? -1 : ROLE_SUPERVISOR_FD, .events = POLLIN};
-	uint64_t now;
-
-	if (poll(&pfd, 1, r->job->kind == JOB_INGEST ? 10 : 50) > 0) {
-		union wire_message m;
-		int type = wire_recv(ROLE_SUPERVISOR_FD, &m, NULL);
-
-		if (type == WIRE_STOP) {
-			recorder_stop(r, STOP_SIGNAL);
-		} else {
-			w->alone = true;
-			recorder_stop(r, STOP_SUPERVISOR);
-		}
-	}
-	now = monotonic_ns();
-	if (r->job->duration_ns && now - w->started_ns >= r->job->duration_ns)
-		recorder_stop(r, STOP_DURATION);
-	if (now - w->status_ns >= 1000000000) {
-		send_status(r);
-		w->status_ns = now;
-	}
 }
 
 static int start_keeper(struct recorder *r, struct error *e)
@@ -193,7 +150,7 @@ int main(void)
 {
 	static struct recorder r;
 	const struct job *job;
-	struct watch watch = {0};
+	struct watch *watch = NULL;
 	struct error e = {0};
 	struct rlimit files;
 	union wire_message answer;
@@ -211,6 +168,8 @@ int main(void)
 		return fail((error_set(&e, -ENOTSUP, "this OpenSSL has no SHA-256"), &e));
 	if (recorder_open(&r, job, &e) < 0)
 		return fail(&e);
+	if (watch_new(&r, &watch) < 0)
+		return fail((error_set(&e, -ENOMEM, "out of memory"), &e));
 	if (sandbox_enter(&(struct sandbox){.role = SANDBOX_RECORDER,
 	                          .uid = job->role_uid[0],
 	                          .write_dirs = {RECORDER_SEGMENTS_FD, RECORDER_EXTRAS_FD},
@@ -222,10 +181,10 @@ int main(void)
 	if (r.pool.shared->generation > 0 && adopt(&r, RECORDER_SEGMENTS_FD, &e) < 0)
 		return fail(&e);
 	wire_send_plain(ROLE_SUPERVISOR_FD, WIRE_CAPTURING, 0, 0, NULL);
-	watch.started_ns = watch.status_ns = monotonic_ns();
-	if (recorder_run(&r, tick, &watch, &e) < 0)
+	if (recorder_run(&r, watch_tick, watch, &e) < 0)
 		return fail(&e);
-	send_status(&r);
+	watch_status(&r);
+	watch_free(watch);
 	if (job->kind == JOB_INGEST)
 		damaged = report_sources(&r);
 	struct wire_plain finished = {0};

@@ -84,7 +84,8 @@ struct rx {
 	uint32_t share;           // blocks of this thread
 	struct rx_lane *lane;     // of the source under way
 	unsigned lane_count;
-	uint64_t raw_bytes;
+	_Atomic uint64_t raw_bytes; // for the status
+	_Atomic uint64_t turns;     // of the receive loop: one that stands still has stalled
 	int result;
 	_Atomic bool done;
 };

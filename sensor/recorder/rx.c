@@ -329,20 +329,23 @@ static void lanes_end(struct rx *rx)
 static bool append_batch(struct rx *rx, const struct packet *batch, unsigned n, bool live)
 {
 	struct recorder *r = rx->recorder;
-	uint64_t max = r->job->packets_max;
+	uint64_t max = r->job->packets_max, raw = atomic_load_explicit(&rx->raw_bytes, memory_order_relaxed);
+	bool more = true;
 
 	for (unsigned i = 0; i < n; i++) {
 		// One RX thread's claim is visible to the others before it appends, so that together they stay below
 		// max.
 		if (max && atomic_fetch_add_explicit(&r->packets, 1, memory_order_relaxed) >= max) {
 			recorder_stop(r, STOP_PACKETS);
-			return false;
+			more = false;
+			break;
 		}
-		rx->raw_bytes += batch[i].caplen;
+		raw += batch[i].caplen;
 		if (!append_packet(rx, &rx->lane[batch[i].lane], &batch[i], live) && max)
 			atomic_fetch_sub_explicit(&r->packets, 1, memory_order_relaxed);
 	}
-	return true;
+	atomic_store_explicit(&rx->raw_bytes, raw, memory_order_relaxed); // its only writer
+	return more;
 }
 
 static int run_source(struct rx *rx, uint32_t index)
@@ -355,8 +358,9 @@ static int run_source(struct rx *rx, uint32_t index)
 	uint64_t flush_at = monotonic_ns();
 	int n, result = 0;
 
-	for (;;) {
+	for (uint64_t turns = 0;;) {
 		n = s->ops->recv(s, batch, BATCH, timeout_ms);
+		atomic_store_explicit(&rx->turns, ++turns, memory_order_relaxed);
 		if (n == -ENETDOWN) {
 			keeper_incident(r, "interface-down", "%s", s->name);
 			continue;

@@ -252,7 +252,7 @@ TYPES = {
     "gap": dict(cause=t_enum("pause", "suspend"), length=ns),
     "mark": dict(by=t_str, text=t_str),
     "incident": dict(kind=t_enum("recorder-died", "recorder-resumed", "adopted", "disk-full", "disk-error",
-                                 "supervisor-died", "source-failed", "interface-down"), detail=t_str),
+                                 "supervisor-died", "source-failed", "interface-down", "overload", "stalled"), detail=t_str),
     "heartbeat": {},
     "source": dict(index=t_int(0), name=t_str, format=t_str, bytes=t_u64, sha256=HEX64, packets=t_u64,
                    ts_truncated=t_u64, ts_out_of_range=t_u64, damage_=t_obj(offset=t_u64, reason=t_str),

@@ -20,7 +20,7 @@ static const char *const tolerance_names[] = {"100000000", NULL};
 static const char *const synchronised_names[] = {"yes", "no", NULL};
 static const char *const gap_names[] = {"pause", "suspend", NULL};
 static const char *const incident_names[] = {"recorder-died", "recorder-resumed", "adopted", "disk-full", "disk-error",
-        "supervisor-died", "source-failed", "interface-down", NULL};
+        "supervisor-died", "source-failed", "interface-down", "overload", "stalled", NULL};
 
 #define INT_(type, member, max)                                                                                        \
 	{                                                                                                              \

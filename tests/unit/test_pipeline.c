@@ -298,7 +298,7 @@ struct shape {
 	unsigned flush_ms;
 };
 
-static char directory[64];
+static char directory[64]; // empty: there is none
 
 static void place(int from, int to)
 {
@@ -343,10 +343,12 @@ static struct job *prepare(const struct shape *shape)
 
 static void tick(struct recorder *r, void *context)
 {
-	struct wire_status status;
+	struct wire_status status = {0};
 	uint64_t *stop_at = context;
 
 	writer_status(r->writer, &status);
+	for (unsigned i = 0; i < r->rx_count; i++) // as the main program does
+		status.raw_bytes += atomic_load_explicit(&r->rx[i].raw_bytes, memory_order_relaxed);
 	if (stop_at && status.packets >= *stop_at)
 		recorder_stop(r, STOP_SIGNAL);
 	poll(NULL, 0, 1);
@@ -380,9 +382,21 @@ static void clean(void)
 {
 	char command[128];
 
+	if (!directory[0])
+		return;
 	snprintf(command, sizeof(command), "rm -rf %s", directory);
 	assert_int_equal(system(command), 0);
+	directory[0] = '\0';
 	close(RECORDER_SEGMENTS_FD);
+}
+
+// After a test that failed too.
+static int teardown(void **state)
+{
+	atomic_store(&fallocates_left, 0);
+	atomic_store(&syncs_left, 0);
+	clean();
+	return 0;
 }
 
 // --- reading back
@@ -608,12 +622,12 @@ static void a_keeper_that_goes_away_ends_the_run(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(every_packet_is_there_in_order),
-	        cmocka_unit_test(a_live_source_loses_and_counts),
-	        cmocka_unit_test(a_stop_keeps_all_that_was_received),
-	        cmocka_unit_test(a_full_disk_ends_every_segment),
-	        cmocka_unit_test(a_disk_that_does_not_sync_ends_the_run),
-	        cmocka_unit_test(a_keeper_that_goes_away_ends_the_run),
+	        cmocka_unit_test_teardown(every_packet_is_there_in_order, teardown),
+	        cmocka_unit_test_teardown(a_live_source_loses_and_counts, teardown),
+	        cmocka_unit_test_teardown(a_stop_keeps_all_that_was_received, teardown),
+	        cmocka_unit_test_teardown(a_full_disk_ends_every_segment, teardown),
+	        cmocka_unit_test_teardown(a_disk_that_does_not_sync_ends_the_run, teardown),
+	        cmocka_unit_test_teardown(a_keeper_that_goes_away_ends_the_run, teardown),
 	};
 
 	alarm(240); // a hang is a failure

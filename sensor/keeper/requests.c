@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "sensor/evidence/commit.h"
+#include "sensor/evidence/ledger_line.h"
 #include "sensor/keeper/keeper.h"
 
 bool counters_law_holds(const struct counters *c)
@@ -80,6 +81,17 @@ static void secret_for(struct keeper *k, uint32_t lane, uint32_t number, struct 
 	segment_salt_key(k->salts_key, id, answer->salt_key);
 }
 
+// The ledger and the segment must give the same name, so it has to be one that the ledger's form leaves as it is.
+// Anything else would also grow by that form, beyond what a verifier takes.
+static bool interface_ok(const char *name, size_t size)
+{
+	json_t *as_written = wire_text_ok(name, size) ? json_text(name, strlen(name)) : NULL;
+	bool ok = as_written && strcmp(json_string_value(as_written), name) == 0;
+
+	json_decref(as_written);
+	return ok;
+}
+
 static int begin(struct keeper *k, int fd, const union wire_message *m)
 {
 	const struct wire_begin *b = &m->begin;
@@ -87,7 +99,7 @@ static int begin(struct keeper *k, int fd, const union wire_message *m)
 	struct keeper_lane *lane;
 	int r;
 
-	if (!wire_text_ok(b->interface, sizeof(b->interface)) || b->source >= k->job->source_count ||
+	if (!interface_ok(b->interface, sizeof(b->interface)) || b->source >= k->job->source_count ||
 	        b->linktype > 65535 || b->lane > k->lane_count || b->lane >= LANES_MAX)
 		return -EPROTO;
 	if (b->lane == k->lane_count) {

@@ -8,6 +8,7 @@
 
 #include "sealtap/source.h"
 #include "sensor/evidence/digest.h"
+#include "sensor/evidence/ledger_line.h"
 #include "tests/fuzz/fuzz.h"
 
 static int memfd_of(const uint8_t *data, size_t size)
@@ -17,6 +18,18 @@ static int memfd_of(const uint8_t *data, size_t size)
 	if (fd < 0 || write(fd, data, size) != (ssize_t)size || lseek(fd, 0, SEEK_SET) != 0)
 		abort();
 	return fd;
+}
+
+// The ledger must be able to say a name as the segment does.
+static void check_names(const struct source *s)
+{
+	for (unsigned i = 0; i < s->lane_count; i++) {
+		const char *name = s->lanes[i].interface;
+		json_t *text = json_text(name, strlen(name));
+
+		MUST(text && strcmp(json_string_value(text), name) == 0 && strlen(name) <= 255);
+		json_decref(text);
+	}
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -48,6 +61,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	if (s->end.damaged != (s->end.damage_reason[0] != 0))
 		abort();
+	check_names(s);
 	s->ops->close(s);
 out:
 	close(config.extra_fd);

@@ -148,6 +148,10 @@ static int progress(struct keeper *k, int fd, const union wire_message *m)
 		if (!s || now->frames == 0 || !counters_law_holds(&now->counters) || !state_grew(&s->progress, now) ||
 		        !counters_grew(&lane->end, &now->counters))
 			return -EPROTO;
+		// Each once, or the second could go back behind the first.
+		for (unsigned before = 0; before < i; before++)
+			if (p->segment[before].lane == now->lane && p->segment[before].number == now->number)
+				return -EPROTO;
 	}
 	r = keeper_record_progress(k, p);
 	if (r == 0)

@@ -99,6 +99,22 @@ struct told {
 	bool source[SOURCES];
 };
 
+// A segment once, or the second entry could go back behind the first.
+static void check_progress(const struct ledger_line *line)
+{
+	struct ledger_progress_entry a, b;
+	struct field_fault fault;
+	json_t *list = line->progress.segments;
+
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		MUST(fields_parse(json_array_get(list, i), progress_entry_fields, &a, &fault) == 0);
+		for (size_t k = 0; k < i; k++) {
+			MUST(fields_parse(json_array_get(list, k), progress_entry_fields, &b, &fault) == 0);
+			MUST(a.lane != b.lane || a.number != b.number);
+		}
+	}
+}
+
 static void check_line(struct told *t, const struct ledger_line *line)
 {
 	const struct ledger_segment *s = &line->segment;
@@ -117,6 +133,8 @@ static void check_line(struct told *t, const struct ledger_line *line)
 			MUST(s->counters_end.received >= s->counters_begin.received);
 			t->recorded[s->lane] = s->counters_end.recorded;
 		}
+	} else if (line->type == LINE_PROGRESS) {
+		check_progress(line);
 	} else if (line->type == LINE_LOSS) {
 		MUST(line->loss.lane < t->lanes && line->loss.frames > 0);
 	} else if (line->type == LINE_SOURCE) {

@@ -129,15 +129,23 @@ static void collect(struct run *run)
 		frame_pass(run, &result);
 }
 
-// Reads frames until the end, the end of the signed part, or the first frame that is not whole.
+// How many frames are worth reading. One more than a `segment` line counts shows that there are too many: a small file
+// can hold frames of 1 MiB without end.
+static uint64_t frames_wanted(const struct segment_task *task)
+{
+	if (task->sealed)
+		return task->sealed->frames < UINT64_MAX ? task->sealed->frames + 1 : UINT64_MAX;
+	return task->whole ? UINT64_MAX : signed_frames(task);
+}
+
+// Reads frames until the end, the end of what is signed, or the first frame that is not whole.
 static int read_frames(struct run *run)
 {
 	struct segment_checker *s = run->s;
-	bool all = run->task->sealed || run->task->whole;
-	uint64_t submitted = 0, progress_at = 0;
+	uint64_t wanted = frames_wanted(run->task), submitted = 0, progress_at = 0;
 	int r = 0;
 
-	while (!run->broken && (all || submitted < signed_frames(run->task))) {
+	while (!run->broken && submitted < wanted) {
 		const uint8_t *data;
 		struct zstd_frame frame;
 
@@ -174,7 +182,7 @@ static void compare_sealed(struct run *run)
 	if (f->file_bytes != want->bytes)
 		add(run, "segment-size", NOTE("%" PRIu64 " bytes", want->bytes),
 		        NOTE("%" PRIu64 " bytes", f->file_bytes));
-	if (memcmp(f->file_sha256, want->sha256, DIGEST_LEN) != 0)
+	if (run->s->reader.eof && memcmp(f->file_sha256, want->sha256, DIGEST_LEN) != 0)
 		add(run, "segment-sha256", NOTE_HEX(want->sha256), NOTE_HEX(f->file_sha256));
 	if (run->broken)
 		return; // named already; counts over the rest would only repeat it
@@ -214,8 +222,12 @@ static int check_open_file(struct run *run, int fd)
 	r = read_frames(run);
 	merkle_root(&run->frames, run->found->root);
 	if (r >= 0 && (run->task->sealed || run->task->whole)) {
-		r = stored_reader_finish(&s->reader, run->found->file_sha256);
-		run->found->file_bytes = s->reader.bytes;
+		// A file longer than its line says is found by its size; a sparse one could keep a reader busy for
+		// days.
+		r = stored_reader_finish(
+		        &s->reader, run->task->sealed ? run->task->sealed->bytes : UINT64_MAX, run->found->file_sha256);
+		if (s->reader.bytes > run->found->file_bytes || s->reader.eof)
+			run->found->file_bytes = s->reader.bytes;
 	}
 	s->bytes_total += s->reader.bytes;
 	if (r < 0) {

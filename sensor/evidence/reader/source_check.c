@@ -86,8 +86,8 @@ void source_open(struct verify *v, const struct ledger_open *open)
 	sources_keep(v, open);
 }
 
-// Hashes a file below the recording.
-static int hash_file(struct verify *v, const char *path, uint64_t *ret_bytes, uint8_t out[DIGEST_LEN])
+// Hashes a file below the recording; of one with more than `enough` bytes only tells the size.
+static int hash_file(struct verify *v, const char *path, uint64_t enough, uint64_t *ret_bytes, uint8_t out[DIGEST_LEN])
 {
 	static const size_t room = 64 << 10;
 	struct digest *d = digest_new();
@@ -98,19 +98,19 @@ static int hash_file(struct verify *v, const char *path, uint64_t *ret_bytes, ui
 
 	if (d && buffer)
 		n = recording_open_file(v->dirfd, path, &fd, &size);
-	while (n >= 0 && (n = read_full(fd, buffer, room)) > 0) {
+	while (n >= 0 && bytes <= enough && (n = read_full(fd, buffer, room)) > 0) {
 		digest_update(d, buffer, (size_t)n);
 		bytes += (uint64_t)n;
 	}
-	if (n == 0) {
+	if (n >= 0) {
 		digest_peek(d, out);
-		*ret_bytes = bytes;
+		*ret_bytes = bytes > enough && size > bytes ? size : bytes;
 	}
 	if (fd >= 0)
 		close(fd);
 	free(buffer);
 	digest_free(d);
-	return (int)n;
+	return n < 0 ? (int)n : 0;
 }
 
 static void extra_check(struct verify *v, const struct ledger_source *source)
@@ -126,7 +126,7 @@ static void extra_check(struct verify *v, const struct ledger_source *source)
 		add(v, "source-extra-path", path, source->extra_path);
 		return;
 	}
-	r = hash_file(v, path, &bytes, hash);
+	r = hash_file(v, path, source->extra_bytes, &bytes, hash);
 	if (r < 0) {
 		report_errno(v->report, path, r);
 		return;

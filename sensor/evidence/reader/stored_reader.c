@@ -84,9 +84,9 @@ int stored_reader_next(struct stored_reader *s, const uint8_t **ret_data, struct
 	}
 }
 
-int stored_reader_finish(struct stored_reader *s, uint8_t out_sha256[DIGEST_LEN])
+int stored_reader_finish(struct stored_reader *s, uint64_t enough, uint8_t out_sha256[DIGEST_LEN])
 {
-	while (!s->eof) {
+	while (!s->eof && s->bytes <= enough) {
 		int r;
 
 		s->from = s->until = 0;

@@ -26,5 +26,6 @@ void stored_reader_start(struct stored_reader *s, int fd); // fd is borrowed
 // 1 and a frame, valid until the next call; 0 at a clean end; -ENODATA when the file ends inside a frame; -EBADMSG;
 // another errno of read().
 int stored_reader_next(struct stored_reader *s, const uint8_t **ret_data, struct zstd_frame *ret_frame);
-// Reads and hashes what is left. 0 or an errno of read().
-int stored_reader_finish(struct stored_reader *s, uint8_t out_sha256[DIGEST_LEN]);
+// Reads and hashes what is left, but no further than behind the first `enough` bytes; eof says whether that was all.
+// 0 or an errno of read().
+int stored_reader_finish(struct stored_reader *s, uint64_t enough, uint8_t out_sha256[DIGEST_LEN]);

@@ -46,6 +46,14 @@ static bool checkpoint_known(const struct series_member *m, const uint8_t hash[D
 	return false;
 }
 
+// Two copies of one recording: a closed history is the longest, and of one length there is one history.
+static bool forked(const struct verify_report *a, const struct verify_report *b)
+{
+	if (memcmp(a->checkpoint_sha256, b->checkpoint_sha256, DIGEST_LEN) == 0)
+		return false;
+	return a->lines == b->lines || (a->closed && b->lines > a->lines) || (b->closed && a->lines > b->lines);
+}
+
 static void follow(const struct series_member *before, struct series_member *m)
 {
 	const struct verify_report *a = before->report;
@@ -58,6 +66,9 @@ static void follow(const struct series_member *before, struct series_member *m)
 			report_add(b, VERDICT_INVALID, "recording-forked", m->path,
 			        NOTE("one recording with origin_seq %" PRIu64, b->origin_seq),
 			        NOTE("%s has it too", before->path));
+		else if (forked(a, b))
+			report_add(b, VERDICT_INVALID, "recording-forked", m->path,
+			        NOTE("the history of %s", before->path), "another history of the same recording");
 		return;
 	}
 	if (a->origin_seq + 1 != b->origin_seq) {

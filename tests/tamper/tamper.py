@@ -126,25 +126,31 @@ def verify(*recordings, origin=None, words=(), memory=None):
     return Answer(r.returncode, r.stdout, r.stderr.decode(errors="replace"))
 
 
+# The peak of a process counts what its parent held when it forked: hence a small one between.
+MEASURE = """
+import os, resource, subprocess, sys
+r = subprocess.run(sys.argv[2:], stdin=subprocess.DEVNULL, timeout=%d)
+os.write(int(sys.argv[1]), b"%%d" %% resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+sys.exit(r.returncode)
+""" % PATIENCE
+
+
 def measured(recording, origin):
     """(answer, peak resident bytes, seconds) of one verification."""
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        since = time.monotonic()
-        p = subprocess.Popen([verifier, "--json", "--origin", origin, recording], stdin=subprocess.DEVNULL, stdout=out, stderr=err)
-        while True:
-            pid, status, usage = os.wait4(p.pid, os.WNOHANG)
-            if pid:
-                break
-            if time.monotonic() - since > PATIENCE:
-                p.kill()
-                _, status, usage = os.wait4(p.pid, 0)
-                break
-            time.sleep(0.002)
-        p.returncode = os.waitstatus_to_exitcode(status)
+    read_end, write_end = os.pipe()
+    since = time.monotonic()
+    try:
+        r = subprocess.run([sys.executable, "-c", MEASURE, str(write_end), verifier, "--json", "--origin", origin, recording],
+                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False, pass_fds=[write_end])
         seconds = time.monotonic() - since
-        out.seek(0)
-        err.seek(0)
-        return Answer(p.returncode, out.read(), err.read().decode(errors="replace")), usage.ru_maxrss * 1024, seconds
+        os.close(write_end)
+        write_end = -1
+        peak = int(os.read(read_end, 100) or 1 << 40) * 1024
+        return Answer(r.returncode, r.stdout, r.stderr.decode(errors="replace")), peak, seconds
+    finally:
+        os.close(read_end)
+        if write_end >= 0:
+            os.close(write_end)
 
 
 def load(recording):

@@ -272,7 +272,7 @@ def build_cases():
     line("open-format", 1, "open", put("format", "sealtap/v2"))
     line("open-mode", 1, "open", put("mode", "headers"))
     line("open-no-sources", 1, "open", put("sources", []))
-    line("open-source-kind", 1, "open", put("sources.0.kind", "dpdk"))
+    line("open-source-kind", 1, "open", put("sources.0.kind", "tap"))
     line("open-authority", 1, "open", put("authority.kind", "court"))
     line("open-origin-prev", 1, "open", put("origin_prev", "2" * 64))
     line("open-origin-seq", 0, "open", put("origin_seq", 7))

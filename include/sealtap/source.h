@@ -100,3 +100,4 @@ struct source_live_config {
 int source_file_open(const struct source_file_config *config, struct source **ret_source, struct error *e);
 // The number of sources, 1 to SOURCES_PER_INTERFACE_MAX, or a negative errno with none of them open.
 int source_afpacket_open(const struct source_live_config *config, struct source **ret_sources, struct error *e);
+int source_xdp_open(const struct source_live_config *config, struct source **ret_sources, struct error *e);

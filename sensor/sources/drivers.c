@@ -4,5 +4,8 @@
 
 const struct live_driver live_drivers[] = {
         {.name = "afpacket", .open = source_afpacket_open},
+#ifdef HAVE_XDP
+        {.name = "xdp", .open = source_xdp_open},
+#endif
         {0},
 };

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+// What the XDP program and the driver share: per-queue counters and the note in front of every frame.
+#pragma once
+
+#include <linux/types.h>
+
+// Queues that the program tells apart; frames of any further one are counted in the last slot.
+#define XDP_TAKE_QUEUES 64
+#define XDP_TAKE_SLOTS (XDP_TAKE_QUEUES + 1)
+
+// One cache line for each queue. Written by the program only, read through a mapping.
+struct xdp_take_slot {
+	__u64 redirected; // given to the queue's socket: it is in its ring, or among its drops
+	__u64 missed;     // no socket for it: went on to the stack
+	__u64 untimed;    // of redirected: the driver has no metadata area, so the frame has no note
+	__u64 reserved[5];
+} __attribute__((aligned(64)));
+
+// Stands in the metadata area, directly before the frame. At most 32 bytes and a multiple of 4.
+struct xdp_take_note {
+	__u64 mono_ns;   // CLOCK_MONOTONIC when the program saw the frame; never 0
+	__u16 vlan_tpid; // host order; 0: no tag was taken out
+	__u16 vlan_tci;  // host order
+	__u32 reserved;
+};

@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: Apache-2.0
+// Live packets of one RX queue by AF_XDP: reads the ring of one socket, whose frames the program of bpf/ has stamped.
+// Recorder process: recv/release/stats by the RX thread, interrupt by any thread. Must not copy a frame, must not wait
+// while the ring holds one, and makes no bpf() call: counters and the switch are memory shared with the program.
+//
+// Syscalls after open: recv poll (ppoll), getsockopt (SO_ERROR, XDP_STATISTICS), getsockname, write, clock_gettime (in
+// user space by the vDSO); release poll, when the driver asks to be woken; stats getsockopt; interrupt bind, write;
+// close getsockopt (XDP_MMAP_OFFSETS), munmap, close.
+//
+// Counters: the program counts a frame as redirected before the kernel puts it into the ring or into one of the
+// socket's drops, rx_dropped (no free chunk, frame larger than a chunk) or rx_ring_full. Once intake is cut: redirected
+// = frames given by recv + rx_dropped + rx_ring_full. A frame for which there was no socket is received and dropped.
+//
+// Time: the program stamps every frame by bpf_ktime_get_ns, CLOCK_MONOTONIC. recv adds CLOCK_REALTIME -
+// CLOCK_MONOTONIC, which only a step of the clock changes; it reads that anew every OFFSET_NS, between two reads of
+// CLOCK_MONOTONIC.
+#include <assert.h>
+#include <errno.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "sensor/sources/xdp.h"
+
+#define OFFSET_NS 10000000ULL
+#define OFFSET_TRIES 3
+// Between the two reads of CLOCK_MONOTONIC: below it the error of the offset is at most half of it.
+#define OFFSET_SPAN_NS 2000
+
+// After the cut every frame is in its ring at once; past this the rest is given up, and the counters say so.
+#define DRAIN_LIMIT_NS 3000000000LL
+
+static uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec ts;
+
+	clock_gettime(clock, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000ULL + (uint64_t)ts.tv_nsec;
+}
+
+// Keeps the tightest of a few tries: a thread can be taken off its core between two reads.
+static void read_offset(struct xdp_source *x)
+{
+	uint64_t best = UINT64_MAX;
+
+	for (int i = 0; i < OFFSET_TRIES && best > OFFSET_SPAN_NS; i++) {
+		uint64_t before = clock_ns(CLOCK_MONOTONIC);
+		uint64_t real = clock_ns(CLOCK_REALTIME);
+		uint64_t after = clock_ns(CLOCK_MONOTONIC);
+
+		x->offset_read_ns = after;
+		if (after - before < best) {
+			best = after - before;
+			x->real_minus_mono_ns = real - (before + best / 2);
+		}
+	}
+}
+
+// epb_flags: direction in; bits 2-4 reception type, as the kernel would say it.
+static uint32_t flags_of(const struct xdp_source *x, const uint8_t *frame)
+{
+	static const uint8_t broadcast[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+
+	if (frame[0] & 1)
+		return 1 | (memcmp(frame, broadcast, 6) == 0 ? 3u : 2u) << 2;
+	return 1 | (memcmp(frame, x->mac, 6) == 0 ? 1u : 4u) << 2;
+}
+
+static void packet_from_desc(struct xdp_source *x, const struct xdp_desc *desc, struct packet *p)
+{
+	uint8_t *frame = x->memory + desc->addr;
+	struct xdp_take_note note;
+	uint64_t none = 0, limit = x->snaplen;
+
+	memcpy(&note, frame - sizeof(note), sizeof(note));
+	// A driver without metadata leaves no note: what lies there next time must not be this one.
+	memcpy(frame - sizeof(note), &none, sizeof(none));
+	if (__builtin_expect(note.mono_ns == 0, 0))
+		note = (struct xdp_take_note){.mono_ns = clock_ns(CLOCK_MONOTONIC)};
+	p->data = frame;
+	p->ts_ns = note.mono_ns + x->real_minus_mono_ns;
+	p->vlan_tpid = note.vlan_tpid;
+	p->vlan_tci = note.vlan_tci;
+	if (note.vlan_tpid && limit != UINT32_MAX)
+		limit -= 4;
+	p->origlen = desc->len;
+	p->caplen = desc->len < limit ? desc->len : (uint32_t)limit;
+	p->flags = desc->len >= 6 ? flags_of(x, frame) : 1;
+	p->lane = 0;
+}
+
+static uint64_t count_of(const uint64_t *counter)
+{
+	return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
+static int lost_in_socket(const struct xdp_source *x, uint64_t *ret_lost)
+{
+	struct xdp_statistics st = {0};
+	socklen_t len = sizeof(st);
+
+	if (getsockopt(x->fd, SOL_XDP, XDP_STATISTICS, &st, &len) < 0)
+		return -errno;
+	*ret_lost = st.rx_dropped + st.rx_ring_full;
+	return 0;
+}
+
+static int xdp_stats(struct source *s, unsigned lane, struct source_stats *ret_stats)
+{
+	struct xdp_source *x = (struct xdp_source *)s;
+	const struct xdp_take_slot *slots = x->shared->program.slots;
+	uint64_t lost, missed = count_of((const uint64_t *)&slots[x->queue].missed);
+	int r = lost_in_socket(x, &lost);
+
+	if (r < 0)
+		return r;
+	// Queues that came after open belong to nobody: the first source counts what they missed.
+	if (x->watches_link)
+		for (unsigned q = x->shared->sources; q < XDP_TAKE_SLOTS; q++)
+			missed += count_of((const uint64_t *)&slots[q].missed);
+	*ret_stats = (struct source_stats){
+	        .received = count_of((const uint64_t *)&slots[x->queue].redirected) + missed,
+	        .dropped = lost + missed,
+	        .mask = COUNTERS_DRIVER_RECEIVED | COUNTERS_DRIVER_DROPPED,
+	};
+	return 0;
+}
+
+static void wake_all(struct xdp_shared *shared)
+{
+	uint64_t one = 1;
+	ssize_t w = write(shared->wake_fd, &one, sizeof(one));
+
+	(void)w; // a counter that is full is readable too
+}
+
+// Intake is over and the ring is empty: 0 while a frame is still on its way, else how it ends.
+static int drained(struct xdp_source *x)
+{
+	int end = atomic_load_explicit(&x->shared->gone, memory_order_relaxed) ? -ENODEV : -ENODATA;
+	uint64_t lost, redirected = count_of((const uint64_t *)&x->shared->program.slots[x->queue].redirected);
+	int64_t now = (int64_t)clock_ns(CLOCK_MONOTONIC);
+	int r = lost_in_socket(x, &lost);
+
+	if (r < 0)
+		return r;
+	if (x->delivered + lost == redirected)
+		return end;
+	if (!x->drain_until_ns)
+		x->drain_until_ns = now + DRAIN_LIMIT_NS;
+	return now > x->drain_until_ns ? end : 0;
+}
+
+// After the device is unregistered (or moved to another namespace) the kernel has set the socket's index to -1.
+static bool interface_gone(const struct xdp_shared *shared)
+{
+	struct sockaddr_ll sll;
+	socklen_t len = sizeof(sll);
+
+	return getsockname(shared->packet_fd, (struct sockaddr *)&sll, &len) == 0 && sll.sll_ifindex != shared->index;
+}
+
+static void look_whether_gone(struct xdp_shared *shared)
+{
+	if (!atomic_load_explicit(&shared->gone, memory_order_relaxed) && interface_gone(shared)) {
+		// Release: pairs with the acquire in recv, as the cut does.
+		atomic_store_explicit(&shared->gone, true, memory_order_release);
+		wake_all(shared);
+	}
+}
+
+// Returns 1 after an event, 0 when the time passed, or a negative errno. Polling the socket also wakes the driver.
+static int wait_event(struct xdp_source *x, int timeout_ms, bool draining)
+{
+	struct xdp_shared *shared = x->shared;
+	struct pollfd fds[] = {
+	        {.fd = x->fd, .events = POLLIN},
+	        {.fd = draining ? -1 : shared->wake_fd, .events = POLLIN}, // it stays readable
+	        {.fd = x->watches_link ? shared->packet_fd : -1, .events = POLLERR},
+	};
+	int err = 0, r = poll(fds, 3, timeout_ms);
+	socklen_t len = sizeof(err);
+
+	if (r < 0)
+		return errno == EINTR ? 0 : -errno;
+	if (x->watches_link && (r == 0 || fds[2].revents))
+		look_whether_gone(shared);
+	if (!(fds[2].revents & POLLERR))
+		return r > 0;
+	if (getsockopt(shared->packet_fd, SOL_SOCKET, SO_ERROR, &err, &len) < 0)
+		return -errno;
+	return err && !draining && !atomic_load_explicit(&shared->gone, memory_order_relaxed) ? -err : 1;
+}
+
+// Acquire before a look at the ring: what arrived before the cut is then seen, or still counted.
+static bool is_draining(const struct xdp_shared *shared)
+{
+	return atomic_load_explicit(&shared->cut, memory_order_acquire) ||
+	       atomic_load_explicit(&shared->gone, memory_order_acquire);
+}
+
+static int xdp_recv(struct source *s, struct packet *batch, unsigned max, int timeout_ms)
+{
+	struct xdp_source *x = (struct xdp_source *)s;
+	uint64_t until_ns = 0, now;
+	uint32_t n, at;
+
+	assert(!x->loan);
+	for (;;) {
+		bool draining = is_draining(x->shared);
+		int rest_ms = timeout_ms, r;
+
+		n = xsk_ring_cons__peek(&x->rx, max, &at);
+		if (n)
+			break;
+		if (draining && (r = drained(x)) < 0)
+			return r;
+		if (timeout_ms > 0) {
+			now = clock_ns(CLOCK_MONOTONIC);
+			until_ns = until_ns ? until_ns : now + (uint64_t)timeout_ms * 1000000ULL;
+			if (now >= until_ns)
+				return 0;
+			rest_ms = (int)((until_ns - now + 999999) / 1000000);
+		}
+		r = wait_event(x, rest_ms, draining);
+		if (r < 0)
+			return r;
+		if (r == 0 && (draining || !is_draining(x->shared)))
+			return 0;
+	}
+	if (clock_ns(CLOCK_MONOTONIC) - x->offset_read_ns >= OFFSET_NS)
+		read_offset(x);
+	for (uint32_t i = 0; i < n; i++) {
+		if (i + 1 < n)
+			__builtin_prefetch(x->memory + xsk_ring_cons__rx_desc(&x->rx, at + i + 1)->addr - 16);
+		packet_from_desc(x, xsk_ring_cons__rx_desc(&x->rx, at + i), &batch[i]);
+	}
+	x->loan_at = at;
+	x->loan = n;
+	x->delivered += n;
+	return (int)n;
+}
+
+// The chunks go back to the kernel before their places in the RX ring do, so that it always has as many of the one as
+// of the other.
+static void xdp_release(struct source *s)
+{
+	struct xdp_source *x = (struct xdp_source *)s;
+	uint32_t n = x->loan, to;
+	struct pollfd pfd = {.fd = x->fd, .events = POLLIN};
+
+	if (!n)
+		return;
+	// The ring has twice as many places as there are chunks (see set_up_memory), so this cannot fail.
+	if (xsk_ring_prod__reserve(&x->fill, n, &to) != n)
+		abort();
+	for (uint32_t i = 0; i < n; i++)
+		*xsk_ring_prod__fill_addr(&x->fill, to + i) =
+		        xsk_ring_cons__rx_desc(&x->rx, x->loan_at + i)->addr & ~((uint64_t)x->chunk_bytes - 1);
+	xsk_ring_prod__submit(&x->fill, n);
+	xsk_ring_cons__release(&x->rx, n);
+	x->loan = 0;
+	if (__builtin_expect(xsk_ring_prod__needs_wakeup(&x->fill), 0))
+		poll(&pfd, 1, 0);
+}
+
+// The switch first: from then on the program lets every frame pass. Some CPUs may still be in a run that saw it on: the
+// bind takes the packet socket's hook out, which waits (synchronize_net) until each has left its softirq, frames
+// flushed to the rings. With the interface down or gone there is no hook and nothing to wait for. The sources of an
+// interface are cut together, at one time.
+static void xdp_interrupt(struct source *s)
+{
+	struct xdp_shared *shared = ((struct xdp_source *)s)->shared;
+	int saved = errno;
+
+	if (!atomic_exchange(&shared->interrupted, true)) {
+		struct sockaddr_ll sll = {.sll_family = AF_PACKET,
+		        .sll_protocol = htobe16(0xFFFF), // IEEE reserves it, so no frame carries it
+		        .sll_ifindex = shared->index};
+
+		__atomic_store_n(shared->program.taking, 0, __ATOMIC_SEQ_CST);
+		bind(shared->packet_fd, (struct sockaddr *)&sll, sizeof(sll));
+		atomic_store_explicit(&shared->cut, true, memory_order_release);
+		wake_all(shared);
+	}
+	errno = saved;
+}
+
+const struct source_ops xdp_ops = {
+        .recv = xdp_recv,
+        .release = xdp_release,
+        .stats = xdp_stats,
+        .interrupt = xdp_interrupt,
+        .close = xdp_source_close,
+        .kind = "xdp",
+        .live = true,
+};

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+// Loads the XDP program of bpf/ and attaches it by a BPF link: native mode first, then generic. Recorder process, at
+// open and at close only. Must not displace a program that is there, and must not leave one behind.
+#include <errno.h>
+#include <linux/if_link.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "bpf/xdp_take.h"
+#include "xdp_take.skel.h"
+#include "xdp_take_tags.skel.h"
+
+#include "sensor/sources/xdp.h"
+
+// linux/bpf.h of 6.3: the program is made for one device, and may ask its driver about a frame.
+#define PROG_DEV_BOUND_ONLY (1u << 6)
+
+static void describe_program(uint32_t id, char *name, size_t size)
+{
+	struct bpf_prog_info info = {0};
+	uint32_t len = sizeof(info);
+	int fd = bpf_prog_get_fd_by_id(id);
+
+	snprintf(name, size, "?");
+	if (fd < 0)
+		return;
+	if (bpf_obj_get_info_by_fd(fd, &info, &len) == 0 && info.name[0])
+		snprintf(name, size, "%s", info.name);
+	close(fd);
+}
+
+// The id of the BPF link that holds a program on the interface, 0 when it is held without one.
+static uint32_t link_on(int ifindex)
+{
+	for (uint32_t id = 0; bpf_link_get_next_id(id, &id) == 0;) {
+		struct bpf_link_info info = {0};
+		uint32_t len = sizeof(info);
+		int fd = bpf_link_get_fd_by_id(id);
+		bool found;
+
+		if (fd < 0)
+			continue;
+		found = bpf_obj_get_info_by_fd(fd, &info, &len) == 0 && info.type == BPF_LINK_TYPE_XDP &&
+		        info.xdp.ifindex == (uint32_t)ifindex;
+		close(fd);
+		if (found)
+			return id;
+	}
+	return 0;
+}
+
+// -EBUSY with what is there and how to remove it; 0 when there is none.
+static int refuse_other(const struct xdp_interface *i, struct error *e)
+{
+	LIBBPF_OPTS(bpf_xdp_query_opts, opts);
+	const char *mode = "generic", *off = "xdpgeneric";
+	char name[BPF_OBJ_NAME_LEN + 1];
+	uint32_t id, link;
+
+	if (bpf_xdp_query(i->index, 0, &opts) < 0)
+		return 0; // attaching will say why
+	id = opts.skb_prog_id;
+	if (opts.drv_prog_id || opts.hw_prog_id) {
+		id = opts.drv_prog_id ? opts.drv_prog_id : opts.hw_prog_id;
+		mode = opts.drv_prog_id ? "native" : "offloaded";
+		off = opts.drv_prog_id ? "xdpdrv" : "xdpoffload";
+	} else if (!id) {
+		id = opts.prog_id;
+	}
+	if (!id)
+		return 0;
+	describe_program(id, name, sizeof(name));
+	link = link_on(i->index);
+	if (link)
+		return error_set(e, -EBUSY,
+		        "interface %s already has an XDP program: %s (id %u, %s mode, held by BPF link %u); end the "
+		        "process that put it there, or: bpftool link detach id %u. Or use --driver afpacket",
+		        i->name, name, id, mode, link, link);
+	return error_set(e, -EBUSY,
+	        "interface %s already has an XDP program: %s (id %u, %s mode); remove it: ip link set dev %s %s off. "
+	        "Or use --driver afpacket",
+	        i->name, name, id, mode, i->name, off);
+}
+
+static int attach(struct xdp_program *p, int program_fd, const struct xdp_interface *i, uint32_t mode)
+{
+	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = mode);
+	int fd = bpf_link_create(program_fd, i->index, BPF_XDP, &opts);
+
+	if (fd < 0)
+		return fd;
+	p->link_fd = fd;
+	p->native = mode == XDP_FLAGS_DRV_MODE;
+	return 0;
+}
+
+// The program that asks for tags: Linux 6.8 and a driver with native mode. Any failure means the plain one.
+static int attach_with_tags(struct xdp_program *p, const struct xdp_interface *i)
+{
+	int r = -ENOMEM;
+
+	p->with_tags = xdp_take_tags__open();
+	if (p->with_tags) {
+		bpf_program__set_ifindex(p->with_tags->progs.xdp_take, (uint32_t)i->index);
+		bpf_program__set_flags(p->with_tags->progs.xdp_take, PROG_DEV_BOUND_ONLY);
+		r = xdp_take_tags__load(p->with_tags);
+	}
+	if (r == 0)
+		r = attach(p, bpf_program__fd(p->with_tags->progs.xdp_take), i, XDP_FLAGS_DRV_MODE);
+	if (r < 0) {
+		xdp_take_tags__destroy(p->with_tags);
+		p->with_tags = NULL;
+		return r;
+	}
+	p->sockets_fd = bpf_map__fd(p->with_tags->maps.sockets);
+	p->taking = &p->with_tags->bss->taking;
+	p->slots = p->with_tags->bss->slots;
+	return 0;
+}
+
+static int attach_plain(struct xdp_program *p, const struct xdp_interface *i, struct error *e)
+{
+	// A tap has native mode, but in many kernels no metadata area there, so a frame could not carry its time.
+	bool try_native = strcmp(i->kind, "tun") != 0;
+	int fd, r;
+
+	p->plain = xdp_take__open_and_load();
+	if (!p->plain) {
+		r = -errno;
+		return error_set(e, r, "interface %s: the kernel does not load the XDP program: %s; %s", i->name,
+		        strerror(-r),
+		        r == -EPERM ? "capture needs CAP_BPF and CAP_NET_ADMIN: run as root (sudo)"
+		                    : "it needs Linux 5.10 or newer; use --driver afpacket");
+	}
+	fd = bpf_program__fd(p->plain->progs.xdp_take);
+	p->sockets_fd = bpf_map__fd(p->plain->maps.sockets);
+	p->taking = &p->plain->bss->taking;
+	p->slots = p->plain->bss->slots;
+	r = try_native ? attach(p, fd, i, XDP_FLAGS_DRV_MODE) : -EOPNOTSUPP;
+	if (r == 0)
+		return 0;
+	p->native_error = try_native ? -r : 0;
+	if (r != -EBUSY && r != -EEXIST && r != -EPERM)
+		r = attach(p, fd, i, XDP_FLAGS_SKB_MODE);
+	if ((r == -EBUSY || r == -EEXIST) && refuse_other(i, e) < 0)
+		return r;
+	if (r < 0)
+		error_set(e, r, "interface %s: the XDP program does not attach: %s; %s", i->name, strerror(-r),
+		        r == -EPERM ? "capture needs CAP_NET_ADMIN: run as root (sudo)" : "use --driver afpacket");
+	return r;
+}
+
+int xdp_program_attach(struct xdp_program *p, const struct xdp_interface *i, struct error *e)
+{
+	int r = refuse_other(i, e);
+
+	if (r < 0)
+		return r;
+	if (strcmp(i->kind, "veth") == 0 && attach_with_tags(p, i) == 0)
+		return 0;
+	return attach_plain(p, i, e);
+}
+
+void xdp_program_detach(struct xdp_program *p)
+{
+	if (p->link_fd >= 0)
+		close(p->link_fd);
+	p->link_fd = -1;
+	xdp_take__destroy(p->plain);
+	xdp_take_tags__destroy(p->with_tags);
+	p->plain = NULL;
+	p->with_tags = NULL;
+}

@@ -95,7 +95,7 @@ static void optional_keys_set_their_bit(void **state)
 	assert_int_equal(
 	        take(COMMON("source") ",\"index\":0,\"name\":\"a\",\"format\":\"pcapng\",\"bytes\":\"9\",\"sha256\":"
 	                              "\"" ZEROS "\",\"packets\":\"1\",\"ts_truncated\":\"0\",\"ts_out_of_range\":"
-	                                         "\"0\",\"damage\":{\"offset\":\"5\","
+	                              "\"0\",\"damage\":{\"offset\":\"5\","
 	                              "\"reason\":\"cut\"}}",
 	                &line, &fault),
 	        0);

@@ -426,8 +426,6 @@ static void on_signal(int number)
 
 static void work(unsigned worker, unsigned workers)
 {
-	uint64_t turn = 0;
-
 	make_copy();
 	baseline("before");
 	for (unsigned i = 0; i < t.file_count && !stopped; i++) {
@@ -443,8 +441,8 @@ static void work(unsigned worker, unsigned workers)
 			die("cannot open", f->path);
 		memcpy(changed, f->bytes, f->size + 1);
 		for (size_t at = 0; at < f->size && !stopped; at++) {
-			if (turn++ % (workers * t.step) != worker * t.step)
-				continue;
+			if (at % ((size_t)workers * t.step) != (size_t)worker * t.step)
+				continue; // the first byte of every file is in every sample
 			if (at % TAIL_STEP != 0 && region_of(f, at) == UNSIGNED_TAIL)
 				continue;
 			for (int bit = 0; bit < 8; bit++) {

@@ -88,6 +88,7 @@ struct source_file_config {
 // What a live driver is asked for. It answers with one source per RX thread: one per queue or ring.
 struct source_live_config {
 	const char *interface;
+	const char *driver_args; // in the driver's own words; NULL: none
 	bool promiscuous;
 	unsigned ring_bytes; // of the driver's ring, 0: its default
 	unsigned snaplen;    // 0: whole frames
@@ -100,4 +101,7 @@ struct source_live_config {
 int source_file_open(const struct source_file_config *config, struct source **ret_source, struct error *e);
 // The number of sources, 1 to SOURCES_PER_INTERFACE_MAX, or a negative errno with none of them open.
 int source_afpacket_open(const struct source_live_config *config, struct source **ret_sources, struct error *e);
+// The interface is a PCI address, a virtual device such as "net_pcap0,rx_pcap=FILE", or a port's name; driver_args are
+// options of DPDK's environment, used by the first call of a process.
+int source_dpdk_open(const struct source_live_config *config, struct source **ret_sources, struct error *e);
 int source_xdp_open(const struct source_live_config *config, struct source **ret_sources, struct error *e);

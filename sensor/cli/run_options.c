@@ -67,14 +67,14 @@ static int text(const char *name, const char *value, size_t max, const char **re
 // Which drivers a build has is the recorder's to say; here only what sealtap knows by name.
 static int driver(const char *value, const char **ret, struct error *e)
 {
-	static const char *const names[] = {"afpacket", "xdp"};
+	static const char *const names[] = {"afpacket", "dpdk", "xdp"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (strcmp(value, names[i]) == 0) {
 			*ret = names[i];
 			return 0;
 		}
-	return error_set(e, -EINVAL, "driver: \"%s\" is not in this version; afpacket and xdp are", value);
+	return error_set(e, -EINVAL, "driver: \"%s\" is not in this version; afpacket, dpdk and xdp are", value);
 }
 
 static int direction(const char *value, uint32_t *ret, struct error *e)
@@ -99,6 +99,8 @@ int run_options_set(struct run_options *o, const char *name, const char *value, 
 		return text(name, value, 65536, &o->interfaces, e);
 	if (strcmp(name, "driver") == 0 && strcmp(o->verb, "capture") == 0)
 		return driver(value, &o->driver, e);
+	if (strcmp(name, "dpdk-args") == 0 && strcmp(o->verb, "capture") == 0)
+		return text(name, value, sizeof(sizes->driver_args), &o->dpdk_args, e);
 	if (strcmp(name, "key") == 0)
 		return text(name, value, 4096, &o->key, e);
 	if (strcmp(name, "sensor") == 0)
@@ -217,6 +219,7 @@ int run_options_job(const struct run_options *o, enum job_kind kind, unsigned so
 	snprintf(job->operator_name, sizeof(job->operator_name), "%s", operator_name(o));
 	snprintf(job->filter, sizeof(job->filter), "%s", o->filter ? o->filter : "");
 	snprintf(job->driver, sizeof(job->driver), "%s", kind == JOB_CAPTURE ? o->driver : "");
+	snprintf(job->driver_args, sizeof(job->driver_args), "%s", o->dpdk_args ? o->dpdk_args : "");
 	join_arguments(argc, argv, job->command_line, sizeof(job->command_line));
 	job->kind = kind;
 	job->duration_ns = o->duration_ns;

@@ -12,6 +12,7 @@ struct run_options {
 	const char *verb;
 	const char *interfaces; // comma-separated
 	const char *driver;
+	const char *dpdk_args;
 	const char *output;
 	const char *key;
 	const char *sensor;

@@ -34,10 +34,12 @@ static const char help[] =
         "      --rx-threads N             threads and rings of each interface; a conversation stays in one (default "
         "1)\n"
         "      --flush-ms N               a crash of a process costs at most so much (default 1000)\n"
-        "      --driver afpacket|xdp      how to capture (default afpacket). afpacket sees a copy of every frame, "
+        "      --driver afpacket|dpdk|xdp how to capture (default afpacket). afpacket sees a copy of every frame, "
         "both\n"
         "                                 ways. xdp takes received frames off the interface: nothing else on this\n"
         "                                 machine gets them; for an interface that does nothing but listen\n"
+        "      --dpdk-args \"ARGS\"         options of DPDK's environment; with --driver dpdk an interface is a PCI\n"
+        "                                 address, a device such as net_af_packet0,iface=eth0, or a port's name\n"
         "      --config FILE              YAML with any of these options as `name: value`; flags override it\n"
         "      --json                     a line of JSON at the end, on stdout\n"
         "\n"
@@ -65,17 +67,43 @@ static const struct option options[] = {
         {"flush-ms", required_argument, NULL, RUN_NAMED},
         {"config", required_argument, NULL, RUN_CONFIG},
         {"driver", required_argument, NULL, RUN_NAMED},
+        {"dpdk-args", required_argument, NULL, RUN_NAMED},
         {"json", no_argument, NULL, RUN_JSON},
         {"no-promisc", no_argument, NULL, RUN_NO_PROMISC},
         {"help", no_argument, NULL, 'h'},
         {0},
 };
 
-static int fill_interfaces(struct job *job, char *list)
+// The next name of a list that commas divide. With DPDK what follows a device's comma and holds a '=' is an argument of
+// that device: "net_pcap0,rx_pcap=a,infinite_rx=1,0000:03:00.0" names two.
+static size_t name_length(const char *at, bool dpdk)
+{
+	size_t len = strcspn(at, ",");
+
+	while (dpdk && len > 0 && at[len] == ',') {
+		size_t more = strcspn(at + len + 1, ",");
+
+		if (!memchr(at + len + 1, '=', more))
+			break;
+		len += 1 + more;
+	}
+	return len;
+}
+
+static int fill_interfaces(struct job *job, char *list, bool dpdk)
 {
 	unsigned n = 0;
 
-	for (char *save, *name = strtok_r(list, ",", &save); name; name = strtok_r(NULL, ",", &save)) {
+	for (char *name = list, *next; *name; name = next) {
+		size_t len = name_length(name, dpdk);
+
+		next = name + len + (name[len] == ',');
+		name[len] = '\0';
+		if (len == 0)
+			continue;
+		if (len >= sizeof(job->source[0].name))
+			return cli_fail(CLI_USAGE, "capture", "the name of an interface is longer than %zu characters",
+			        sizeof(job->source[0].name) - 1);
 		for (unsigned i = 0; i < n; i++)
 			if (strcmp(job->source[i].name, name) == 0)
 				return cli_fail(CLI_USAGE, "capture", "interface %s is named twice", name);
@@ -84,12 +112,12 @@ static int fill_interfaces(struct job *job, char *list)
 	return CLI_OK;
 }
 
-static unsigned count_interfaces(const char *list)
+static unsigned count_interfaces(const char *list, bool dpdk)
 {
 	unsigned n = 0;
 
 	for (const char *at = list; *at;) {
-		size_t len = strcspn(at, ",");
+		size_t len = name_length(at, dpdk);
 
 		n += len > 0;
 		at += len + (at[len] == ',');
@@ -103,6 +131,7 @@ int verb_capture(int argc, char **argv)
 	char *interfaces;
 	struct job *job;
 	struct error e = {0};
+	bool dpdk;
 	int code;
 
 	run_options_init(&o, "capture");
@@ -111,16 +140,19 @@ int verb_capture(int argc, char **argv)
 		return code;
 	if (optind != argc)
 		return cli_fail(CLI_USAGE, "capture", "unexpected argument: %s", argv[optind]);
-	if (!o.interfaces || count_interfaces(o.interfaces) == 0)
+	dpdk = strcmp(o.driver, "dpdk") == 0;
+	if (o.dpdk_args && !dpdk)
+		return cli_fail(CLI_USAGE, "capture", "--dpdk-args goes with --driver dpdk");
+	if (!o.interfaces || count_interfaces(o.interfaces, dpdk) == 0)
 		return cli_fail(CLI_USAGE, "capture", "say which interface: -i IFACE");
 	if (!o.reference)
 		return cli_fail(CLI_USAGE, "capture",
 		        "no authority: a live capture needs your recorded statement that you may record this network: "
 		        "--own-network \"REFERENCE\" (for example a ticket or contract number)");
-	if (run_options_job(&o, JOB_CAPTURE, count_interfaces(o.interfaces), argc, argv, &job, &e) < 0)
+	if (run_options_job(&o, JOB_CAPTURE, count_interfaces(o.interfaces, dpdk), argc, argv, &job, &e) < 0)
 		return cli_fail(CLI_USAGE, "capture", "%s", e.text);
 	interfaces = strdup(o.interfaces);
-	code = interfaces ? fill_interfaces(job, interfaces) : CLI_INVALID;
+	code = interfaces ? fill_interfaces(job, interfaces, dpdk) : CLI_INVALID;
 	free(interfaces);
 	if (code == CLI_OK)
 		code = run_supervisor(&o, job);

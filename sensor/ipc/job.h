@@ -46,6 +46,7 @@ struct job {
 	char reference[512];
 	char operator_name[256];
 	char driver[16]; // of a capture
+	char driver_args[2048];
 	char filter[4096];
 	char command_line[2048];
 	struct job_source source[];

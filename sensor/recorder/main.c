@@ -16,6 +16,7 @@
 #include "sensor/recorder/run.h"
 #include "sensor/recorder/watch.h"
 #include "sensor/sandbox/sandbox.h"
+#include "sensor/sources/drivers.h"
 
 static int fail(const struct error *e)
 {
@@ -149,7 +150,9 @@ static const char *reason_text(const struct recorder *r, int damaged)
 int main(void)
 {
 	static struct recorder r;
+	const struct live_driver *driver;
 	const struct job *job;
+	struct sandbox sandbox;
 	struct watch *watch = NULL;
 	struct error e = {0};
 	struct rlimit files;
@@ -166,15 +169,21 @@ int main(void)
 	}
 	if (digest_init() < 0)
 		return fail((error_set(&e, -ENOTSUP, "this OpenSSL has no SHA-256"), &e));
+	driver = job->kind == JOB_CAPTURE ? live_driver_find(job->driver) : NULL;
+	sandbox = (struct sandbox){.role = SANDBOX_RECORDER,
+	        .uid = job->role_uid[0],
+	        .write_dirs = {RECORDER_SEGMENTS_FD, RECORDER_EXTRAS_FD},
+	        .write_dir_count = 2};
+	if (driver && driver->own_threads) {
+		sandbox.role = SANDBOX_RECORDER_THREADS;
+		if (sandbox_before_threads(&sandbox, &e) < 0)
+			return fail(&e);
+	}
 	if (recorder_open(&r, job, &e) < 0)
 		return fail(&e);
 	if (watch_new(&r, &watch) < 0)
 		return fail((error_set(&e, -ENOMEM, "out of memory"), &e));
-	if (sandbox_enter(&(struct sandbox){.role = SANDBOX_RECORDER,
-	                          .uid = job->role_uid[0],
-	                          .write_dirs = {RECORDER_SEGMENTS_FD, RECORDER_EXTRAS_FD},
-	                          .write_dir_count = 2},
-	            &e) < 0)
+	if (sandbox_enter(&sandbox, &e) < 0)
 		return fail(&e);
 	if (start_keeper(&r, &e) < 0)
 		return fail(&e);

@@ -50,6 +50,7 @@ static int open_interface(const struct job *job, unsigned index, struct source *
 	        .snaplen = 0, // the recorder cuts, after the filter has seen the whole frame
 	        .flush_ms = job->flush_ms >= 16 ? (int)job->flush_ms / 8 : 2,
 	        .threads = job->rx_threads,
+	        .driver_args = job->driver_args[0] ? job->driver_args : NULL,
 	        .direction = job->direction,
 	};
 	const struct live_driver *driver = live_driver_find(job->driver);

@@ -23,6 +23,8 @@
 	        LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE |           \
 	        LANDLOCK_ACCESS_FS_REFER | LANDLOCK_ACCESS_FS_TRUNCATE)
 
+#define ACCESS_READ (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
+
 static int add_rule(int ruleset, int fd, uint64_t access)
 {
 	struct landlock_path_beneath_attr beneath = {.allowed_access = access, .parent_fd = fd};
@@ -30,14 +32,25 @@ static int add_rule(int ruleset, int fd, uint64_t access)
 	return syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &beneath, 0) < 0 ? -errno : 0;
 }
 
-int landlock_restrict(const int *write_dirs, unsigned count, const char *read_dir)
+static int add_path(int ruleset, const char *path, uint64_t access)
+{
+	int fd = open(path, O_PATH | O_CLOEXEC), r;
+
+	if (fd < 0)
+		return -errno;
+	r = add_rule(ruleset, fd, access);
+	close(fd);
+	return r;
+}
+
+static int ruleset_new(uint64_t *ret_handled)
 {
 	// Only the fields of ABI 1, so that every kernel takes the size.
 	struct {
 		uint64_t handled_access_fs;
 	} attr = {ACCESS_FS_ABI_1};
 	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
-	int ruleset, r = 0;
+	int ruleset;
 
 	if (abi < 1)
 		return -ENOTSUP;
@@ -48,17 +61,46 @@ int landlock_restrict(const int *write_dirs, unsigned count, const char *read_di
 	ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
 	if (ruleset < 0)
 		return -errno;
-	for (unsigned i = 0; i < count && r == 0; i++)
-		r = add_rule(ruleset, write_dirs[i], ACCESS_WRITE_DIR & attr.handled_access_fs);
-	if (r == 0 && read_dir) {
-		int fd = open(read_dir, O_PATH | O_CLOEXEC);
+	*ret_handled = attr.handled_access_fs;
+	return ruleset;
+}
 
-		r = fd < 0 ? -errno : add_rule(ruleset, fd, LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR);
-		if (fd >= 0)
-			close(fd);
-	}
+// Takes the ruleset, also when r says that it could not be completed.
+static int enter(int ruleset, int r)
+{
 	if (r == 0 && syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
 		r = -errno;
 	close(ruleset);
 	return r;
+}
+
+int landlock_restrict(const int *write_dirs, unsigned count, const char *read_dir)
+{
+	uint64_t handled;
+	int ruleset = ruleset_new(&handled), r = 0;
+
+	if (ruleset < 0)
+		return ruleset;
+	for (unsigned i = 0; i < count && r == 0; i++)
+		r = add_rule(ruleset, write_dirs[i], ACCESS_WRITE_DIR & handled);
+	if (r == 0 && read_dir)
+		r = add_path(ruleset, read_dir, ACCESS_READ);
+	return enter(ruleset, r);
+}
+
+int landlock_restrict_writing(const int *write_dirs, unsigned count)
+{
+	uint64_t handled, existing = ACCESS_READ | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_TRUNCATE;
+	int ruleset = ruleset_new(&handled), r;
+
+	if (ruleset < 0)
+		return ruleset;
+	r = add_path(ruleset, "/", ACCESS_READ);
+	if (r == 0)
+		r = add_path(ruleset, "/dev", existing & handled);
+	if (r == 0)
+		r = add_path(ruleset, "/sys", existing & handled);
+	for (unsigned i = 0; i < count && r == 0; i++)
+		r = add_rule(ruleset, write_dirs[i], ACCESS_WRITE_DIR & handled);
+	return enter(ruleset, r);
 }

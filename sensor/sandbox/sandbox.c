@@ -115,6 +115,20 @@ static const int recorder_calls[] = {
         SCMP_SYS(unlinkat),
 };
 
+// What DPDK's interrupt thread and PMDs need besides: the thread waits by epoll; link, stop and statistics of a NIC are
+// reads, writes and ioctls of descriptors that are open.
+static const int recorder_threads_calls[] = {
+        SCMP_SYS(epoll_wait),
+        SCMP_SYS(epoll_pwait),
+        SCMP_SYS(epoll_ctl),
+        SCMP_SYS(epoll_create1),
+        SCMP_SYS(eventfd2),
+        SCMP_SYS(timerfd_settime),
+        SCMP_SYS(ioctl),
+        SCMP_SYS(readv),
+        SCMP_SYS(writev),
+};
+
 // What the sanitizers' run-time needs besides: reading /proc, its own threads, writing reports.
 static const int sanitizer_calls[] = {
         SCMP_SYS(openat),
@@ -173,8 +187,14 @@ static int seccomp_enter(enum sandbox_role role)
 	r = ALLOW(ctx, SCMP_ACT_ALLOW, common_calls);
 	if (r == 0 && role == SANDBOX_KEEPER)
 		r = ALLOW(ctx, SCMP_ACT_ALLOW, keeper_calls);
-	if (r == 0 && role == SANDBOX_RECORDER)
+	if (r == 0 && (role == SANDBOX_RECORDER || role == SANDBOX_RECORDER_THREADS))
 		r = ALLOW(ctx, SCMP_ACT_ALLOW, recorder_calls);
+	if (r == 0 && role == SANDBOX_RECORDER_THREADS) {
+		r = ALLOW(ctx, SCMP_ACT_ALLOW, recorder_threads_calls);
+		// Some PMDs ask for a socket in good faith when a port stops: refused, and no reason to end.
+		if (r == 0)
+			r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 0);
+	}
 	if (r == 0 && SANITIZED)
 		r = ALLOW(ctx, SCMP_ACT_ALLOW, sanitizer_calls);
 	if (r == 0)
@@ -185,19 +205,37 @@ static int seccomp_enter(enum sandbox_role role)
 	return r;
 }
 
+static void drop_bounding_set(void)
+{
+	for (int cap = 0; prctl(PR_CAPBSET_READ, cap) >= 0; cap++)
+		prctl(PR_CAPBSET_DROP, cap);
+}
+
 static int drop_user(uint32_t uid)
 {
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct none[2] = {0};
 
 	// First, for it takes a capability that the change of user takes away.
-	for (int cap = 0; prctl(PR_CAPBSET_READ, cap) >= 0; cap++)
-		prctl(PR_CAPBSET_DROP, cap);
+	drop_bounding_set();
 	if (uid != UINT32_MAX &&
 	        (setgroups(0, NULL) < 0 || setresgid(uid, uid, uid) < 0 || setresuid(uid, uid, uid) < 0))
 		return -errno;
 	// Without a change of user the capabilities go all the same.
 	return syscall(SYS_capset, &header, none) < 0 ? -errno : 0;
+}
+
+int sandbox_before_threads(const struct sandbox *s, struct error *e)
+{
+	int r;
+
+	drop_bounding_set();
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return error_set(e, -errno, "cannot set no_new_privs: %s", strerror(errno));
+	r = landlock_restrict_writing(s->write_dirs, s->write_dir_count);
+	if (r < 0 && r != -ENOTSUP)
+		return error_set(e, r, "cannot close the file system for writing (Landlock): %s", strerror(-r));
+	return 0;
 }
 
 int sandbox_enter(const struct sandbox *s, struct error *e)
@@ -206,7 +244,7 @@ int sandbox_enter(const struct sandbox *s, struct error *e)
 	int r;
 
 	setrlimit(RLIMIT_CORE, &none);
-	if (s->role != SANDBOX_RECORDER && !SANITIZED)
+	if (s->role != SANDBOX_RECORDER && s->role != SANDBOX_RECORDER_THREADS && !SANITIZED)
 		setrlimit(RLIMIT_NPROC, &none);
 	r = drop_user(s->uid);
 	if (r < 0)

@@ -7,7 +7,12 @@
 
 #include "sealtap/error.h"
 
-enum sandbox_role { SANDBOX_RECORDER, SANDBOX_KEEPER, SANDBOX_SIGNER };
+enum sandbox_role {
+	SANDBOX_RECORDER,
+	SANDBOX_RECORDER_THREADS, // with a driver that has threads of its own (DPDK): more system calls for its PMDs
+	SANDBOX_KEEPER,
+	SANDBOX_SIGNER
+};
 
 struct sandbox {
 	enum sandbox_role role;
@@ -16,5 +21,10 @@ struct sandbox {
 	unsigned write_dir_count;
 };
 
+// For SANDBOX_RECORDER_THREADS, before the driver opens and starts its threads. These can never write a file but below
+// write_dirs and what exists below /dev and /sys, and gain nothing by exec; but they may open what their user may read,
+// for sandbox_enter's Landlock binds only its caller and the threads made later. Its user id, which takes the
+// capabilities along, and its seccomp hold for all threads.
+int sandbox_before_threads(const struct sandbox *s, struct error *e);
 // 0, or a negative errno with e. A kernel without Landlock is reported on stderr and is no error.
 int sandbox_enter(const struct sandbox *s, struct error *e);

@@ -17,6 +17,8 @@
 
 static int start_recorder(struct run *run, int keeper_end, struct error *e)
 {
+	// Of its own, so that nobody else carries DPDK.
+	const char *program = strcmp(run->job->driver, "dpdk") == 0 ? "sealtap-recorder-dpdk" : "sealtap-recorder";
 	int pair[2], r = wire_pair(pair);
 
 	if (r < 0)
@@ -25,7 +27,7 @@ static int start_recorder(struct run *run, int keeper_end, struct error *e)
 	        run->job_fd, pair[1], keeper_end, run->recording.segments_fd, run->recording.sources_fd, run->pool_fd};
 
 	run->capturing = false;
-	r = spawn_role("sealtap-recorder", fds, 6, ROLE_JOB_FD, run->job->kind == JOB_INGEST, &run->recorder, e);
+	r = spawn_role(program, fds, 6, ROLE_JOB_FD, run->job->kind == JOB_INGEST, &run->recorder, e);
 	close(pair[1]);
 	if (r < 0) {
 		close(pair[0]);

@@ -346,6 +346,20 @@ static int ask(struct recorder *r, uint32_t lane, union wire_message *answer)
 	return keeper_call(r, WIRE_ADOPT, &request, sizeof(request), sizeof(answer->adopt), answer);
 }
 
+// A frame that the dead recorder had counted and not yet put into a block, in a lane that has nothing open: lost in the
+// crash, and stated with the lane's next block.
+static void name_in_hand(struct pool_lane *lane)
+{
+	struct counters c = lane->rx;
+
+	c.recorded = lane->recorded;
+	c.dropped[DROP_DISK] = lane->dropped_disk;
+	if (c.received <= law_sum(&c))
+		return;
+	lane->rx.dropped[DROP_CRASH] += c.received - law_sum(&c);
+	lane->loss[DROP_CRASH] = (struct block_loss){real_ns(), real_ns()};
+}
+
 // All that a lane has open; and when it has blocks but nothing open, a segment for them.
 static int adopt_lane(struct adoption *a, uint32_t id)
 {
@@ -386,6 +400,7 @@ static int adopt_lane(struct adoption *a, uint32_t id)
 		memcpy(lane->losses, m.adopt.losses, sizeof(lane->losses));
 		lane->recorded = m.adopt.counters_begin.recorded;
 		memset(lane->loss, 0, sizeof(lane->loss));
+		name_in_hand(lane);
 	}
 out:
 	free(ids);

@@ -166,7 +166,7 @@ static void understand(void)
 		die("too many lines", root_path);
 	for (size_t i = 0; i < t.line_count; i++) {
 		t.line_start[i] = (size_t)(at - (char *)ledger->bytes);
-		end = strchr(at, '\n');
+		end = at ? strchr(at, '\n') : NULL; // at is never NULL; a compiler with sanitizers does not see it
 		if (!end)
 			die("a short ledger", root_path);
 		if (memmem(at, (size_t)(end - at), "\"type\":\"progress\"", 17))

@@ -127,29 +127,31 @@ static int ethtool(const char *name, void *command)
 // The number of a feature in the kernel's own list, which differs between kernels.
 static int feature_bit(const char *name, const char *feature, uint32_t *ret_bit, uint32_t *ret_count)
 {
-	struct {
+	union {
 		struct ethtool_sset_info h;
-		uint32_t count;
+		uint8_t space[sizeof(struct ethtool_sset_info) + sizeof(uint32_t)]; // one count behind it
 	} info = {.h = {.cmd = ETHTOOL_GSSET_INFO, .sset_mask = 1ULL << ETH_SS_FEATURES}};
 	struct ethtool_gstrings *strings;
+	uint32_t count;
 	int r = ethtool(name, &info);
 
 	if (r < 0 || !info.h.sset_mask)
 		return r < 0 ? r : -EOPNOTSUPP;
-	strings = calloc(1, sizeof(*strings) + (size_t)info.count * ETH_GSTRING_LEN);
+	count = info.h.data[0];
+	strings = calloc(1, sizeof(*strings) + (size_t)count * ETH_GSTRING_LEN);
 	if (!strings)
 		return -ENOMEM;
 	strings->cmd = ETHTOOL_GSTRINGS;
 	strings->string_set = ETH_SS_FEATURES;
-	strings->len = info.count;
+	strings->len = count;
 	r = ethtool(name, strings);
 	if (r == 0)
 		r = -ENOENT;
-	for (uint32_t k = 0; r == -ENOENT && k < info.count; k++) {
+	for (uint32_t k = 0; r == -ENOENT && k < count; k++) {
 		if (strncmp((const char *)strings->data + (size_t)k * ETH_GSTRING_LEN, feature, ETH_GSTRING_LEN) != 0)
 			continue;
 		*ret_bit = k;
-		*ret_count = info.count;
+		*ret_count = count;
 		r = 0;
 	}
 	free(strings);

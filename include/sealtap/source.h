@@ -104,4 +104,5 @@ int source_afpacket_open(const struct source_live_config *config, struct source 
 // The interface is a PCI address, a virtual device such as "net_pcap0,rx_pcap=FILE", or a port's name; driver_args are
 // options of DPDK's environment, used by the first call of a process.
 int source_dpdk_open(const struct source_live_config *config, struct source **ret_sources, struct error *e);
+int source_pcap_open(const struct source_live_config *config, struct source **ret_sources, struct error *e);
 int source_xdp_open(const struct source_live_config *config, struct source **ret_sources, struct error *e);

@@ -67,14 +67,14 @@ static int text(const char *name, const char *value, size_t max, const char **re
 // Which drivers a build has is the recorder's to say; here only what sealtap knows by name.
 static int driver(const char *value, const char **ret, struct error *e)
 {
-	static const char *const names[] = {"afpacket", "dpdk", "xdp"};
+	static const char *const names[] = {"afpacket", "dpdk", "pcap", "xdp"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (strcmp(value, names[i]) == 0) {
 			*ret = names[i];
 			return 0;
 		}
-	return error_set(e, -EINVAL, "driver: \"%s\" is not in this version; afpacket, dpdk and xdp are", value);
+	return error_set(e, -EINVAL, "driver: \"%s\" is not in this version; afpacket, dpdk, pcap and xdp are", value);
 }
 
 static int direction(const char *value, uint32_t *ret, struct error *e)

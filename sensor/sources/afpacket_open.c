@@ -6,12 +6,9 @@
 // (fanout_demux_hash, __skb_get_hash_symmetric, since 4.7), so a conversation stays in one lane. No
 // PACKET_FANOUT_FLAG_DEFRAG: it would hand out frames that never were on the wire. Fragments without ports and frames
 // that are not IP hash by what they have, so a fragmented datagram may lie in two lanes.
-#include <arpa/inet.h>
 #include <inttypes.h>
-#include <linux/ethtool.h>
 #include <linux/filter.h>
 #include <linux/if_ether.h>
-#include <linux/sockios.h>
 #include <net/if.h>
 #include <net/if_arp.h>
 #include <stdio.h>
@@ -24,6 +21,7 @@
 #include <unistd.h>
 
 #include "sensor/sources/afpacket.h"
+#include "sensor/sources/packet_socket.h"
 
 #define LINKTYPE_ETHERNET 1
 #define LINKTYPE_RAW 101
@@ -36,26 +34,8 @@
 #define ARPHRD_RAWIP 519 // linux/if_arp.h, which does not go together with net/if.h
 #define SNAPLEN_MIN 16u  // both MAC addresses and a restored VLAN tag
 
-// The first is reserved by IEEE, the second not assigned: a socket bound to them receives nothing.
-#define ETH_P_NOTHING 0xFFFF
-#define ETH_P_NOTHING_EITHER 0xFFFE
-
-static int attach(int fd, struct sock_filter *code, unsigned short len)
-{
-	struct sock_fprog prog = {.len = len, .filter = code};
-
-	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog)) < 0 ? -errno : 0;
-}
-
-static int refuse_all(int fd)
-{
-	struct sock_filter code[] = {BPF_STMT(BPF_RET | BPF_K, 0)};
-
-	return attach(fd, code, 1);
-}
-
-// What takes the place of refuse_all when all rings stand. Loopback shows every frame twice, on leaving and on
-// arriving: only the second is let in. (PACKET_IGNORE_OUTGOING does not work in a fanout group.)
+// What takes the place of packet_socket_refuse when all rings stand. Loopback shows every frame twice, on leaving and
+// on arriving: only the second is let in. (PACKET_IGNORE_OUTGOING does not work in a fanout group.)
 static int accept_from_now(int fd, uint32_t snaplen, bool loopback)
 {
 	struct sock_filter code[] = {
@@ -67,28 +47,18 @@ static int accept_from_now(int fd, uint32_t snaplen, bool loopback)
 	int none = 0;
 
 	if (loopback)
-		return attach(fd, code, 4);
+		return packet_socket_filter(fd, code, 4);
 	if (snaplen)
-		return attach(fd, code + 3, 1);
+		return packet_socket_filter(fd, code + 3, 1);
 	return setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &none, sizeof(none)) < 0 ? -errno : 0;
 }
 
-static int bind_to(int fd, int ifindex, uint16_t protocol)
-{
-	struct sockaddr_ll sll = {.sll_family = AF_PACKET, .sll_protocol = htons(protocol), .sll_ifindex = ifindex};
-
-	return bind(fd, (struct sockaddr *)&sll, sizeof(sll)) < 0 ? -errno : 0;
-}
-
-// A socket in a fanout group cannot be bound anew, hence the fence: a socket that receives nothing. Binding it to
-// something else takes its hook out and waits for every frame that is on its way through any packet socket
-// (synchronize_net in packet_do_bind).
 void afpacket_cut(struct afpacket_group *g)
 {
 	// None of these can fail for a reason that lets frames in.
 	for (unsigned i = 0; i < g->count; i++)
-		refuse_all(g->member[i]->fd);
-	bind_to(g->fence_fd, 0, ETH_P_NOTHING_EITHER);
+		packet_socket_refuse(g->member[i]->fd);
+	packet_fence_wait(g->fence_fd);
 }
 
 void afpacket_close(struct source *s)
@@ -232,45 +202,17 @@ static int set_up_ring(struct afpacket *a, const struct source_live_config *c, i
 	return 0;
 }
 
-static const char *offload_state(int fd, struct ifreq *ifr, uint32_t command, uint32_t mask)
-{
-	struct ethtool_value v = {.cmd = command};
-	ifr->ifr_data = (void *)&v;
-	return ioctl(fd, SIOCETHTOOL, ifr) < 0 ? "unknown" : v.data & mask ? "on" : "off";
-}
-
 static void describe(struct afpacket *a, const struct source_live_config *c, int block_ms)
 {
-	struct ethtool_drvinfo info = {.cmd = ETHTOOL_GDRVINFO};
-	struct ifreq ifr = {0};
-	char fanout[48] = "";
+	char offloads[120], fanout[48] = "";
 
 	if (c->threads > 1)
 		snprintf(fanout, sizeof(fanout), "%u rings by flow hash, each ", c->threads);
-	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", c->interface);
-	ifr.ifr_data = (void *)&info;
-	if (ioctl(a->fd, SIOCETHTOOL, &ifr) < 0)
-		snprintf(info.driver, sizeof(info.driver), "unknown");
+	packet_socket_offloads(a->fd, c->interface, offloads, sizeof(offloads));
 	snprintf(a->source.detail, sizeof(a->source.detail),
-	        "driver %.31s, tpacket_v3, %sring %" PRIu32
-	        " MiB, block timeout %d ms, %s, gro %s, lro %s, tso %s, rxvlan %s",
-	        info.driver, fanout, a->block_count * (AFPACKET_BLOCK_BYTES >> 20), block_ms,
-	        c->promiscuous ? "promiscuous" : "not promiscuous", offload_state(a->fd, &ifr, ETHTOOL_GGRO, 1),
-	        offload_state(a->fd, &ifr, ETHTOOL_GFLAGS, ETH_FLAG_LRO), offload_state(a->fd, &ifr, ETHTOOL_GTSO, 1),
-	        offload_state(a->fd, &ifr, ETHTOOL_GFLAGS, ETH_FLAG_RXVLAN));
-}
-
-static int packet_socket(const char *interface, int *ret_fd, struct error *e)
-{
-	int r;
-
-	*ret_fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (*ret_fd >= 0)
-		return 0;
-	r = -errno;
-	return error_set(e, r, "interface %s: no packet socket: %s; %s", interface, strerror(-r),
-	        r == -EPERM ? "capture needs CAP_NET_RAW: run as root (sudo)"
-	                    : "the kernel needs AF_PACKET (modprobe af_packet)");
+	        "tpacket_v3, %sring %" PRIu32 " MiB, block timeout %d ms, %s, %s", fanout,
+	        a->block_count * (AFPACKET_BLOCK_BYTES >> 20), block_ms,
+	        c->promiscuous ? "promiscuous" : "not promiscuous", offloads);
 }
 
 // Everything but the first frame: the socket is bound to nothing (protocol 0) and refuses what could come.
@@ -280,7 +222,7 @@ static int set_up(struct afpacket *a, const struct source_live_config *c, bool *
 	int version = TPACKET_V3;
 	int r;
 
-	r = packet_socket(c->interface, &a->fd, e);
+	r = packet_socket_open(c->interface, &a->fd, e);
 	if (r < 0)
 		return r;
 	a->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -291,7 +233,7 @@ static int set_up(struct afpacket *a, const struct source_live_config *c, bool *
 		return r;
 	if (setsockopt(a->fd, SOL_PACKET, PACKET_VERSION, &version, sizeof(version)) < 0)
 		return error_set(e, -errno, "TPACKET_V3: %s; the kernel needs CONFIG_PACKET_MMAP", strerror(errno));
-	r = refuse_all(a->fd);
+	r = packet_socket_refuse(a->fd);
 	if (r < 0)
 		return error_set(e, r, "interface %s: socket filter: %s", c->interface, strerror(-r));
 	r = set_up_ring(a, c, block_ms, e);
@@ -331,7 +273,7 @@ static int start(struct afpacket_group *g, const struct source_live_config *c, b
 	int id = 0, r = 0;
 
 	for (unsigned i = 0; i < g->count && r == 0; i++)
-		r = bind_to(g->member[i]->fd, g->ifindex, ETH_P_ALL);
+		r = packet_socket_bind(g->member[i]->fd, g->ifindex, ETH_P_ALL);
 	if (r < 0)
 		return error_set(e, r, "interface %s: bind: %s; is it still there?", c->interface, strerror(-r));
 	for (unsigned i = 0; i < g->count && g->count > 1 && r == 0; i++)
@@ -388,12 +330,7 @@ int source_afpacket_open(const struct source_live_config *config, struct source 
 		return error_set(e, -ENOMEM, "interface %s: out of memory", config->interface);
 	g->ifindex = ifindex;
 	g->left = 1; // ours until all is well
-	r = packet_socket(config->interface, &g->fence_fd, e);
-	if (r == 0) {
-		r = bind_to(g->fence_fd, 0, ETH_P_NOTHING);
-		if (r < 0)
-			error_set(e, r, "interface %s: bind: %s", config->interface, strerror(-r));
-	}
+	r = packet_fence_open(config->interface, &g->fence_fd, e);
 	for (unsigned i = 0; i < threads && r == 0; i++)
 		r = add_member(g, config, &loopback, e);
 	if (r == 0)

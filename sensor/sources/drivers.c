@@ -4,6 +4,7 @@
 
 const struct live_driver live_drivers[] = {
         {.name = "afpacket", .open = source_afpacket_open},
+        {.name = "pcap", .open = source_pcap_open},
 #ifdef HAVE_XDP
         {.name = "xdp", .open = source_xdp_open},
 #endif

@@ -222,8 +222,8 @@ static int source(struct keeper *k, int fd, const union wire_message *m)
 
 static int incident(struct keeper *k, int fd, const union wire_message *m)
 {
-	static const char *const kinds[] = {
-	        "recorder-resumed", "adopted", "disk-full", "disk-error", "source-failed", "interface-down", "overload", "stalled"};
+	static const char *const kinds[] = {"recorder-resumed", "adopted", "disk-full", "disk-error", "source-failed",
+	        "interface-down", "overload", "stalled"};
 	bool known = false;
 	int r;
 

@@ -17,6 +17,7 @@ static const struct {
         {"keygen", verb_keygen, "make a sensor's origin key"},
         {"trust", verb_trust, "say whose recordings you accept"},
         {"recover", verb_recover, "after a crash: state what there is"},
+        {"doctor", verb_doctor, "what is wrong with this machine for lossless evidence"},
 };
 
 static void usage(FILE *out)

@@ -137,6 +137,28 @@ if [ "$DRIVER" = afpacket ]; then
     check "two interfaces, three RX threads each: verifies" verify "$REC"
 fi
 
+if [ "$DRIVER" = pcap ]; then
+    # All interfaces in one lane, with the cooked header that tells interface and direction.
+    REC=$T/any
+    start_capture -i any --own-network any --direction out --filter "not ip6" -o "$REC"
+    "$T/send_frames" -i va -c 400 -s 60-1514 >"$T/sent"
+    stop_capture INT
+    equal "any: exit code" 0 "$RC"
+    equal "any, outgoing: received, recorded, filtered" "800 400 400" \
+        "$(counter "$REC" .received) $(counter "$REC" .recorded) $(counter "$REC" .filtered)"
+    equal "any: driver.received, driver.dropped" "800 0" \
+        "$(counter "$REC" .driver.received) $(counter "$REC" .driver.dropped)"
+    equal "any: link type" 276 "$(jq -s 'map(select(.type == "begin"))[0].linktype | tonumber' "$REC/ledger.jsonl")"
+    check "any: the law" law "$REC"
+    check "any: verifies" verify "$REC"
+    if command -v tshark >/dev/null; then
+        equal "any: tshark finds the interface in the cooked header" "$(cat /sys/class/net/va/ifindex)" \
+            "$(zstd -dc "$REC"/segments/0/00000000.pcapng.zst | tshark -r - -T fields -e sll.ifindex 2>/dev/null | sort -u)"
+    else
+        skip "any: tshark finds the interface in the cooked header: needs tshark"
+    fi
+fi
+
 REC=$T/snaplen
 start_capture -i vb --own-network snaplen --snaplen 96 -o "$REC"
 "$T/send_frames" -i va -c 500 -s 200-1514 >"$T/sent.plain"

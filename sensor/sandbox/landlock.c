@@ -76,7 +76,7 @@ static int enter(int ruleset, int r)
 
 int landlock_restrict(const int *write_dirs, unsigned count, const char *read_dir)
 {
-	uint64_t handled;
+	uint64_t handled = 0;
 	int ruleset = ruleset_new(&handled), r = 0;
 
 	if (ruleset < 0)
@@ -90,7 +90,7 @@ int landlock_restrict(const int *write_dirs, unsigned count, const char *read_di
 
 int landlock_restrict_writing(const int *write_dirs, unsigned count)
 {
-	uint64_t handled, existing = ACCESS_READ | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_TRUNCATE;
+	uint64_t handled = 0, existing = ACCESS_READ | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_TRUNCATE;
 	int ruleset = ruleset_new(&handled), r;
 
 	if (ruleset < 0)

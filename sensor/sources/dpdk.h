@@ -29,6 +29,7 @@ struct dpdk_port {
 	uint16_t descriptors; // per queue
 	uint16_t room;        // bytes of frame that one mbuf holds
 	bool replay;          // its frames come from memory or a file: it can wait, nothing is lost meanwhile
+	bool infinite;        // a file over and over, out of the mempool
 	bool file;            // and it ends: the first empty burst is the end
 	bool huge;
 	bool link_up;

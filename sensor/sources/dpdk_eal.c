@@ -15,7 +15,8 @@
 #include "sensor/sources/dpdk.h"
 
 #define ARGS_MAX 64
-#define MEMORY_MIB 256u // for mbufs: taken when EAL starts, so that nothing is mapped later
+#define MEMORY_MIB 256u         // for mbufs: taken when EAL starts, so that nothing is mapped later
+#define MEMORY_NO_HUGE_MIB 512u // an mbuf takes a whole page of 4 KiB; what is not used is not backed
 #define MEMORY_MIN_MIB 64u
 
 static struct {
@@ -152,7 +153,9 @@ static int make_arguments(const char *args, bool vdev, struct error *e)
 		add(eal.huge ? "--in-memory" : "--no-shconf");
 	if (!GIVEN(1, "-m", "--socket-mem")) {
 		snprintf(eal.memory, sizeof(eal.memory), "%u",
-		        eal.huge && free_mib < MEMORY_MIB ? (unsigned)free_mib : MEMORY_MIB);
+		        !eal.huge               ? MEMORY_NO_HUGE_MIB
+		        : free_mib < MEMORY_MIB ? (unsigned)free_mib
+		                                : MEMORY_MIB);
 		add("-m");
 		add(eal.memory);
 	}

@@ -24,7 +24,7 @@
 #define ROOM_MAX 65407u // a 16-bit length, less the headroom
 #define MTU_MAX 9600u
 #define FRAME_BITS_MIN 672ULL // 64 bytes, preamble and gap
-#define SLEEP_MAX_NS 500000u
+#define SLEEP_MAX_NS 1000000u
 
 static bool is_driver(const struct dpdk_port *p, const char *name)
 {
@@ -115,17 +115,25 @@ static void know_driver(struct dpdk_port *p, const char *interface, const struct
 	const char *args = devargs && devargs->args ? devargs->args : "";
 
 	p->file = is_driver(p, "net_pcap") && strstr(args, "rx_pcap=") && !strstr(args, "infinite_rx=1");
-	p->replay = p->file || is_driver(p, "net_null") || (is_driver(p, "net_pcap") && strstr(args, "infinite_rx=1"));
+	p->infinite = is_driver(p, "net_pcap") && strstr(args, "infinite_rx=1");
+	p->replay = p->file || p->infinite || is_driver(p, "net_null");
 	// These two see what a host sends as well as what it receives, and do not tell which.
 	p->flags = is_driver(p, "net_af_packet") || is_driver(p, "net_pcap") ? 0 : 1;
+}
+
+// A number among the arguments of a virtual device.
+static unsigned long device_number(const struct rte_eth_dev_info *info, const char *name, unsigned long otherwise)
+{
+	const struct rte_devargs *devargs = rte_dev_devargs(info->device);
+	const char *given = devargs && devargs->args ? strstr(devargs->args, name) : NULL;
+
+	return given ? strtoul(given + strlen(name), NULL, 0) : otherwise;
 }
 
 // net_af_packet cuts a frame to its framesz and says nothing: refuse an interface whose frames may be longer.
 static int check_frame_size(const struct dpdk_port *p, const struct rte_eth_dev_info *info, struct error *e)
 {
-	const struct rte_devargs *devargs = rte_dev_devargs(info->device);
-	const char *given = devargs && devargs->args ? strstr(devargs->args, "framesz=") : NULL;
-	unsigned long framesz = given ? strtoul(given + strlen("framesz="), NULL, 0) : 2048, need;
+	unsigned long framesz = device_number(info, "framesz=", 2048), need;
 	struct ifreq ifr = {0};
 	int fd, r;
 
@@ -177,7 +185,7 @@ static int set_up_queue(struct dpdk_port *p, uint16_t queue, uint16_t room, cons
         struct rte_mempool **ret_pool)
 {
 	struct rte_eth_rxconf conf = info->default_rxconf;
-	unsigned count = p->replay && !p->file ? MBUFS_REPLAY : p->descriptors + MBUFS_BESIDE;
+	unsigned count = p->infinite ? MBUFS_REPLAY : p->descriptors + MBUFS_BESIDE;
 	int socket = rte_eth_dev_socket_id(p->id);
 	char name[RTE_MEMPOOL_NAMESIZE];
 	struct rte_mempool *pool;
@@ -186,7 +194,7 @@ static int set_up_queue(struct dpdk_port *p, uint16_t queue, uint16_t room, cons
 	snprintf(name, sizeof(name), "rx%u-%u-%u", p->id, queue, room);
 	pool = rte_pktmbuf_pool_create(name, count, MBUF_CACHE, 0, (uint16_t)(room + RTE_PKTMBUF_HEADROOM), socket);
 	if (!pool)
-		return rte_errno ? -rte_errno : -ENOMEM;
+		return -ENOBUFS;
 	r = rte_eth_rx_queue_setup(p->id, queue, p->descriptors, (unsigned)socket, &conf, pool);
 	if (r < 0) {
 		rte_mempool_free(pool);
@@ -221,23 +229,23 @@ static int configure(struct dpdk_port *p, struct rte_eth_conf *conf, const struc
 		        dpdk_eal_complaint());
 	p->descriptors = DESCRIPTORS;
 	r = rte_eth_dev_adjust_nb_rx_tx_desc(p->id, &p->descriptors, &tx_descriptors);
-	for (unsigned i = 0; r == 0 && i < 3; i++) {
-		p->room = rooms[i];
-		for (q = 0, r = 0; q < p->queues && r == 0; q++)
-			r = set_up_queue(p, q, rooms[i], info, &ret_pools[q]);
-		if (r == 0)
-			break;
-		for (; q-- > 1;) // the last has cleaned up behind itself
-			rte_mempool_free(ret_pools[q - 1]);
-		if (i < 2 && rooms[i + 1] > rooms[i])
-			r = 0;
-	}
 	if (r < 0)
+		return error_set(e, r, "interface %s: the size of its rings: %s", p->device, strerror(-r));
+	r = -EINVAL; // the first queue tells what the others want
+	for (unsigned i = 0; r < 0 && r != -ENOBUFS && i < sizeof(rooms) / sizeof(rooms[0]); i++) {
+		p->room = rooms[i];
+		r = set_up_queue(p, 0, p->room, info, &ret_pools[0]);
+	}
+	for (q = 1; q < p->queues && r == 0; q++)
+		r = set_up_queue(p, q, p->room, info, &ret_pools[q]);
+	if (r == -ENOBUFS)
 		return error_set(e, r,
-		        "interface %s: no memory for its receive queues or not of the right kind: %s: %s; "
-		        "reserve huge pages (echo 512 >/proc/sys/vm/nr_hugepages) or give --dpdk-args "
-		        "\"-m MIB\"",
-		        p->device, strerror(-r), dpdk_eal_complaint());
+		        "interface %s: no memory for %u queues; reserve more huge pages (echo 512 "
+		        ">/proc/sys/vm/nr_hugepages), take fewer --rx-threads, or give --dpdk-args \"-m MIB\"",
+		        p->device, p->queues);
+	if (r < 0)
+		return error_set(e, r, "interface %s: its receive queues cannot be set up: %s: %s", p->device,
+		        strerror(-r), dpdk_eal_complaint());
 	for (q = 0; q < tx && r == 0; q++)
 		r = rte_eth_tx_queue_setup(p->id, q, tx_descriptors, (unsigned)rte_eth_dev_socket_id(p->id), NULL);
 	return r < 0 ? error_set(e, r, "interface %s: its transmit queue: %s", p->device, strerror(-r)) : 0;
@@ -259,10 +267,26 @@ static void find_time(struct dpdk_port *p, const struct rte_eth_conf *conf)
 		p->time = is_driver(p, "net_af_packet") ? DPDK_TIME_EPOCH_NS : DPDK_TIME_NIC;
 }
 
-static int start(struct dpdk_port *p, bool promiscuous, struct error *e)
+// How long a ring lasts, less a third for waking up: a NIC's with the shortest frames at the speed of its link; of a
+// device that the kernel feeds, at a million frames a second.
+static uint32_t sleep_max(const struct dpdk_port *p, const struct rte_eth_dev_info *info)
 {
+	uint64_t frames = is_driver(p, "net_af_packet") ? device_number(info, "framecnt=", 512) : p->descriptors, ns;
 	struct rte_eth_link link;
-	uint64_t ns = SLEEP_MAX_NS;
+
+	memset(&link, 0, sizeof(link));
+	rte_eth_link_get_nowait(p->id, &link);
+	if (!is_pci(p->device))
+		ns = frames * 1000 * 2 / 3;
+	else if (link.link_speed != 0 && link.link_speed != RTE_ETH_SPEED_NUM_UNKNOWN)
+		ns = frames * FRAME_BITS_MIN * 1000 * 2 / 3 / link.link_speed;
+	else
+		ns = frames * FRAME_BITS_MIN * 1000 * 2 / 3 / 10000;
+	return ns < SLEEP_MAX_NS ? (uint32_t)ns : SLEEP_MAX_NS;
+}
+
+static int start(struct dpdk_port *p, bool promiscuous, const struct rte_eth_dev_info *info, struct error *e)
+{
 	int r = rte_eth_dev_start(p->id);
 
 	if (r < 0)
@@ -274,14 +298,7 @@ static int start(struct dpdk_port *p, bool promiscuous, struct error *e)
 	p->promiscuous = rte_eth_promiscuous_get(p->id) == 1;
 	if (promiscuous)
 		rte_eth_allmulticast_enable(p->id);
-	// How long a full ring of the shortest frames lasts, less a third for waking up.
-	memset(&link, 0, sizeof(link));
-	if (rte_eth_link_get_nowait(p->id, &link) == 0 && link.link_speed != 0 &&
-	        link.link_speed != RTE_ETH_SPEED_NUM_UNKNOWN)
-		ns = p->descriptors * FRAME_BITS_MIN * 2000 / 3 / link.link_speed;
-	else
-		ns = p->descriptors * FRAME_BITS_MIN * 2000 / 3 / 10000;
-	p->sleep_max_ns = ns < SLEEP_MAX_NS ? (uint32_t)ns : SLEEP_MAX_NS;
+	p->sleep_max_ns = sleep_max(p, info);
 	p->link_up = dpdk_port_link(p);
 	return 0;
 }
@@ -340,7 +357,7 @@ static int set_up(const struct source_live_config *config, struct dpdk_port *p, 
 	if (r == 0)
 		r = set_base(p);
 	if (r == 0)
-		r = start(p, config->promiscuous, e);
+		r = start(p, config->promiscuous, &info, e);
 	if (r < 0)
 		return r;
 	p->mtu = conf.rxmode.mtu;

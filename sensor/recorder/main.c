@@ -37,6 +37,8 @@ static int start_keeper(struct recorder *r, struct error *e)
 			continue; // one word for all queues of an interface
 
 		snprintf(detail.text, sizeof(detail.text), "%s", r->source[i]->detail);
+		if (r->job->kind == JOB_CAPTURE)
+			fprintf(stderr, "sealtap: %s: %s\n", r->source[i]->name, r->source[i]->detail);
 		result = keeper_call(r, WIRE_DETAIL, &detail, sizeof(detail), sizeof(answer.plain), &answer);
 		if (result < 0)
 			return error_set(e, result, "the keeper does not answer");

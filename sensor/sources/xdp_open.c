@@ -225,6 +225,11 @@ static int check_config(const struct source_live_config *c, const struct xdp_int
 	if (c->direction == 2)
 		return error_set(e, -ENOTSUP,
 		        "interface %s: XDP sees no frame that this machine sends; use --driver afpacket", i->name);
+	if (c->threads && c->threads != i->queues)
+		return error_set(e, -EINVAL,
+		        "interface %s: xdp takes one thread for each RX queue, here %u, and %u are asked for; leave "
+		        "--rx-threads out, or change the queues: ethtool -L %s combined %u (or rx %u)",
+		        i->name, i->queues, c->threads, i->name, c->threads, c->threads);
 	if (!chunk_bytes_for(i->mtu))
 		return error_set(e, -EMSGSIZE,
 		        "interface %s: frames of MTU %u do not fit into a chunk of AF_XDP (MTU %u at most); use "

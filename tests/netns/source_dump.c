@@ -119,7 +119,7 @@ static void add_dump(struct dump *sum, const struct dump *d)
 
 int main(int argc, char **argv)
 {
-	struct source_live_config config = {.promiscuous = true, .flush_ms = 1000, .threads = 1};
+	struct source_live_config config = {.promiscuous = true, .flush_ms = 1000};
 	const struct live_driver *driver = live_driver_find("afpacket");
 	struct source *sources[SOURCES_PER_INTERFACE_MAX];
 	pthread_t threads[SOURCES_PER_INTERFACE_MAX];

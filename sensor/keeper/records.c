@@ -76,6 +76,13 @@ static json_t *sources(const struct keeper *k)
 	return list;
 }
 
+static const char *time_source(const struct job *job)
+{
+	if (job->kind != JOB_CAPTURE)
+		return "file";
+	return strcmp(job->driver, "dpdk") == 0 ? "driver" : "kernel";
+}
+
 int keeper_record_open(struct keeper *k, uint64_t origin_seq, const uint8_t origin_prev[DIGEST_LEN])
 {
 	const struct job *job = k->job;
@@ -97,8 +104,8 @@ int keeper_record_open(struct keeper *k, uint64_t origin_seq, const uint8_t orig
 	        text(job->operator_name), "mode", "content", "sources", sources(k), "filter", text(job->filter),
 	        "build", "sealtap " SEALTAP_VERSION, "config_sha256", json_hex(config, DIGEST_LEN), "host", "name",
 	        text(u.nodename), "kernel", text(u.release), "machine", text(u.machine), "boot_id", k->boot_id,
-	        "time_source", job->kind == JOB_CAPTURE ? "kernel" : "file", "flush_ms", (json_int_t)job->flush_ms,
-	        "salts_sha256", json_hex(salts, DIGEST_LEN));
+	        "time_source", time_source(job), "flush_ms", (json_int_t)job->flush_ms, "salts_sha256",
+	        json_hex(salts, DIGEST_LEN));
 	clock_read(&now);
 	return append_now(k, &now, "open", fields);
 }

@@ -237,7 +237,7 @@ TYPES = {
         authority=t_obj(kind=t_enum("own-network", "ingest"), reference=t_str, operator=t_str), mode=t_enum("content"),
         sources=t_list(t_obj(kind=t_enum("file", "afpacket", "pcap", "xdp", "dpdk"), name=t_str, detail=t_str), 1), filter=t_str, build=t_str,
         config_sha256=HEX64, host=t_obj(name=t_str, kernel=t_str, machine=t_str, boot_id=t_str),
-        time_source=t_enum("file", "kernel"), flush_ms=t_int(0), salts_sha256=HEX64),
+        time_source=t_enum("file", "kernel", "driver"), flush_ms=t_int(0), salts_sha256=HEX64),
     "key": dict(epoch=t_int(1), public_key=HEX64, origin_signature_=t_hex(128)),
     "begin": dict(lane=LANE, number=NUMBER, source=t_int(0), interface=t_interface, linktype=t_int(0, 65535),
                   snaplen=t_int(0, 2**32 - 1)),

@@ -3,9 +3,10 @@
 // of them start and end as one. Recorder process, before the sandbox; afpacket_cut: any thread. It reads no frame.
 //
 // Fanout: the kernel picks the ring by a hash over addresses and ports that is the same for both directions
-// (fanout_demux_hash, __skb_get_hash_symmetric, since 4.7), so a conversation stays in one lane. No
-// PACKET_FANOUT_FLAG_DEFRAG: it would hand out frames that never were on the wire. Fragments without ports and frames
-// that are not IP hash by what they have, so a fragmented datagram may lie in two lanes.
+// (fanout_demux_hash, __skb_get_hash_symmetric; commit eb70db875671), so a conversation stays in one lane. No
+// PACKET_FANOUT_FLAG_DEFRAG: it would hand out frames that never were on the wire. Fragments hash by addresses alone,
+// the first one too: they lie together, perhaps apart from the rest of their conversation. So does IPv6 with flow
+// labels on kernels without a5e2151ff9d5.
 #include <inttypes.h>
 #include <linux/filter.h>
 #include <linux/if_ether.h>

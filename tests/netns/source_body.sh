@@ -93,6 +93,27 @@ if [ "$DRIVER" = afpacket ]; then
     equal "4 rings, one flow: frames" "$sent" "$(frames_line)"
     equal "4 rings, one flow: both its directions in one ring" 1 "$(rings_with_frames)"
 
+    start_dump -i vb -t 8
+    python3 - <<'PY'
+import socket, struct
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+s.bind(("va", 0))
+def send(payload, ident, offset, more):
+    head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(payload), ident, more << 13 | offset // 8, 64, 17, 0,
+                       bytes([10, 0, 0, 1]), bytes([10, 0, 0, 2]))
+    total = sum(struct.unpack("!10H", head))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    s.send(bytes.fromhex("0200000000010200000000020800") + head[:10] + struct.pack("!H", ~total & 0xFFFF) + head[12:] + payload)
+for i in range(50):
+    udp = struct.pack("!HHHH", 1024 + i, 53, 1608, 0) + bytes(1600)
+    send(udp[:800], i, 0, 1)
+    send(udp[800:], i, 800, 0)
+PY
+    stop_dump
+    equal "8 rings, 50 datagrams in two fragments: frames, rings, as between two hosts" "100 1" \
+        "$(value frames) $(rings_with_frames)"
+
     for round in 1 2 3; do
         start_dump -i vb -t 3
         before=$(link_counter vb rx packets)

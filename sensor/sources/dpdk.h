@@ -111,4 +111,6 @@ void dpdk_fds_before(struct dpdk_fds *before);
 unsigned dpdk_fds_packet_sockets(const struct dpdk_fds *before, int *ret_fds, unsigned max);
 // Adds what the kernel has counted since the last call.
 int dpdk_kernel_stats(int fd, uint64_t *received, uint64_t *dropped);
+// 0, -ENETDOWN once after the interface went down, -ENODEV when it is gone.
+int dpdk_kernel_link(int fd);
 void dpdk_kernel_cut(int fd);

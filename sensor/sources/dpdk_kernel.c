@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The packet sockets beneath net_af_packet: DPDK 22.11 neither reads what the kernel dropped there nor can it stop
-// intake. Finds them among this process's descriptors before any thread of ours runs; later used by the RX thread.
+// The packet sockets beneath net_af_packet: DPDK 22.11 neither reads what the kernel dropped there nor says that
+// the interface went away, and it cannot stop intake. Finds them among this process's descriptors before any thread of
+// ours runs; later used by the RX thread.
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/if_packet.h>
@@ -49,6 +50,21 @@ int dpdk_kernel_stats(int fd, uint64_t *received, uint64_t *dropped)
 	*received += st.tp_packets;
 	*dropped += st.tp_drops;
 	return 0;
+}
+
+int dpdk_kernel_link(int fd)
+{
+	struct sockaddr_ll sll = {0};
+	socklen_t len = sizeof(sll);
+	int err = 0;
+
+	// After the interface is removed (or moved to another namespace) the kernel has set the socket's index to -1.
+	if (getsockname(fd, (struct sockaddr *)&sll, &len) == 0 && sll.sll_ifindex == -1)
+		return -ENODEV;
+	len = sizeof(err);
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len) < 0) // reading takes the error away
+		return -errno;
+	return -err;
 }
 
 void dpdk_kernel_cut(int fd)

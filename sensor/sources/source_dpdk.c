@@ -242,16 +242,28 @@ static void idle(struct dpdk_queue *q)
 	nanosleep(&(struct timespec){.tv_nsec = (long)ns}, NULL);
 }
 
-// Whether the link went down since the last look.
-static bool link_lost(struct dpdk_queue *q, uint64_t now)
+// Looks now and then: 0, -ENETDOWN when the link went down (one word for all queues), -ENODEV when the interface is
+// gone.
+static int check_link(struct dpdk_queue *q, uint64_t now)
 {
 	bool was = q->port->link_up;
 
-	if (q->index != 0 || now < q->link_at)
-		return false;
+	if (now < q->link_at)
+		return 0;
 	q->link_at = now + q->hz / LINK_CHECKS_PER_S;
+	if (q->kernel_fd >= 0) {
+		int r = dpdk_kernel_link(q->kernel_fd);
+
+		if (r == -ENODEV) {
+			read_counters(q);
+			end(q);
+		}
+		return r == -ENODEV || (r == -ENETDOWN && q->index == 0) ? r : 0;
+	}
+	if (q->index != 0)
+		return 0;
 	q->port->link_up = dpdk_port_link(q->port);
-	return was && !q->port->link_up;
+	return was && !q->port->link_up ? -ENETDOWN : 0;
 }
 
 static void stamp_burst(struct dpdk_queue *q)
@@ -303,8 +315,9 @@ static int take_burst(struct dpdk_queue *q, int timeout_ms)
 			return end(q);
 		}
 		now = rte_rdtsc();
-		if (link_lost(q, now))
-			return -ENETDOWN;
+		r = check_link(q, now);
+		if (r < 0)
+			return r;
 		if (timeout_ms <= 0)
 			return 0;
 		until = until ? until : now + (uint64_t)timeout_ms * q->hz / 1000;

@@ -109,6 +109,8 @@ struct dpdk_fds {
 void dpdk_fds_before(struct dpdk_fds *before);
 // Packet sockets opened since, in ascending order; returns their number.
 unsigned dpdk_fds_packet_sockets(const struct dpdk_fds *before, int *ret_fds, unsigned max);
+// For as long as this process lives, also when it is killed; a PMD would leave the interface promiscuous.
+int dpdk_kernel_promiscuous(unsigned ifindex);
 // Adds what the kernel has counted since the last call.
 int dpdk_kernel_stats(int fd, uint64_t *received, uint64_t *dropped);
 // 0, -ENETDOWN once after the interface went down, -ENODEV when it is gone.

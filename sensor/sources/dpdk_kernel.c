@@ -6,6 +6,7 @@
 #include <linux/filter.h>
 #include <linux/if_packet.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "sensor/sources/dpdk.h"
 
@@ -37,6 +38,20 @@ unsigned dpdk_fds_packet_sockets(const struct dpdk_fds *before, int *ret_fds, un
 		if (!(before->seen[fd / 64] >> fd % 64 & 1) && is_packet_socket(fd))
 			ret_fds[n++] = fd;
 	return n;
+}
+
+int dpdk_kernel_promiscuous(unsigned ifindex)
+{
+	struct packet_mreq mreq = {.mr_ifindex = (int)ifindex, .mr_type = PACKET_MR_PROMISC};
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0), r;
+
+	if (fd < 0)
+		return -errno;
+	if (setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &mreq, sizeof(mreq)) == 0)
+		return 0; // stays open as long as the process lives
+	r = -errno;
+	close(fd);
+	return r;
 }
 
 int dpdk_kernel_stats(int fd, uint64_t *received, uint64_t *dropped)

@@ -20,8 +20,9 @@
 #define MBUFS_BESIDE 1023u  // on loan, being filled, in the cache of the mempool
 #define MBUFS_REPLAY 65535u // net_pcap,infinite_rx=1 keeps the whole file in mbufs
 #define MBUF_CACHE 256u
-#define ROOM 2048u      // of an mbuf where a long frame may take several
-#define ROOM_MAX 65407u // a 16-bit length, less the headroom
+#define ROOM 2048u        // of an mbuf where a long frame may take several
+#define ROOM_AF_XDP 3712u // the kernel takes chunks of up to a page, and the mbuf's own 320 bytes are part of them
+#define ROOM_MAX 65407u   // a 16-bit length, less the headroom
 #define MTU_MAX 9600u
 #define FRAME_BITS_MIN 672ULL // 64 bytes, preamble and gap
 #define SLEEP_MAX_NS 1000000u
@@ -209,9 +210,9 @@ static int configure(struct dpdk_port *p, struct rte_eth_conf *conf, const struc
         struct rte_mempool **ret_pools, struct error *e)
 {
 	bool chains = (info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER) || info->max_rx_pktlen > 65535;
-	const uint16_t rooms[] = {
-	        chains || info->max_rx_pktlen <= ROOM ? ROOM : (uint16_t)((info->max_rx_pktlen + 1023) & ~1023u), 16384,
-	        ROOM_MAX};
+	uint16_t first =
+	        chains || info->max_rx_pktlen <= ROOM ? ROOM : (uint16_t)((info->max_rx_pktlen + 1023) & ~1023u);
+	const uint16_t rooms[] = {is_driver(p, "net_af_xdp") ? ROOM_AF_XDP : first, 16384, ROOM_MAX};
 	uint16_t tx = 0, tx_descriptors = 512, q = 0;
 	int r;
 
@@ -292,11 +293,14 @@ static int start(struct dpdk_port *p, bool promiscuous, const struct rte_eth_dev
 	if (r < 0)
 		return error_set(e, r, "interface %s: the port does not start: %s: %s", p->device, strerror(-r),
 		        dpdk_eal_complaint());
-	r = promiscuous ? rte_eth_promiscuous_enable(p->id) : rte_eth_promiscuous_disable(p->id);
+	if (promiscuous && info->if_index && !is_pci(p->device))
+		r = dpdk_kernel_promiscuous(info->if_index);
+	else
+		r = promiscuous ? rte_eth_promiscuous_enable(p->id) : rte_eth_promiscuous_disable(p->id);
 	if (r < 0 && r != -ENOTSUP && promiscuous)
 		return error_set(e, r, "interface %s: promiscuous mode: %s; try --no-promisc", p->device, strerror(-r));
-	p->promiscuous = rte_eth_promiscuous_get(p->id) == 1;
-	if (promiscuous)
+	p->promiscuous = promiscuous && r == 0;
+	if (promiscuous && is_pci(p->device))
 		rte_eth_allmulticast_enable(p->id);
 	p->sleep_max_ns = sleep_max(p, info);
 	p->link_up = dpdk_port_link(p);
@@ -350,6 +354,10 @@ static int set_up(const struct source_live_config *config, struct dpdk_port *p, 
 		        SOURCES_PER_INTERFACE_MAX);
 	p->queue_counters = info.dev_flags && (*info.dev_flags & RTE_ETH_DEV_AUTOFILL_QUEUE_XSTATS) &&
 	                    p->queues <= RTE_ETHDEV_QUEUE_STAT_CNTRS;
+	for (unsigned q = 0; q < p->queues; q++)
+		ret_fds[q] = -1;
+	if (is_driver(p, "net_af_packet")) // before there is one of ours
+		dpdk_fds_packet_sockets(&before, ret_fds, p->queues);
 	choose_conf(p, &info, &conf, key);
 	r = configure(p, &conf, &info, ret_pools, e);
 	if (r == 0 && (conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_TIMESTAMP))
@@ -362,10 +370,6 @@ static int set_up(const struct source_live_config *config, struct dpdk_port *p, 
 		return r;
 	p->mtu = conf.rxmode.mtu;
 	find_time(p, &conf);
-	for (unsigned q = 0; q < p->queues; q++)
-		ret_fds[q] = -1;
-	if (is_driver(p, "net_af_packet"))
-		dpdk_fds_packet_sockets(&before, ret_fds, p->queues);
 	return 0;
 }
 

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <openssl/rand.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,9 @@
 #include "sensor/evidence/ledger_line.h"
 #include "sensor/keeper/keeper.h"
 
-#define YIELDS_MAX 8
+// How long a full disk may take to give room for a checkpoint: five seconds, half of what two lines may be apart.
+#define FULL_RETRIES 100
+#define FULL_RETRY_MS 50
 #define EPOCH_ROTATE_NS                                                                                                \
 	(EPOCH_NS - 10000000000ULL) // early, so that a slow disk does not stretch an epoch over a minute
 
@@ -49,10 +52,14 @@ static int write_file(struct keeper *k, const char *name, const void *data, size
 {
 	int r = write_once(k->dir_fd, name, data, len, mode, durable);
 
-	// A full disk must not keep the keeper from saying so: the ledger gives up some of what it keeps for itself.
-	for (int i = 0; i < YIELDS_MAX && (r == -ENOSPC || r == -EDQUOT); i++) {
-		if (ledger_writer_yield(&k->ledger) < 0)
-			break;
+	// A full disk must not keep the keeper from saying so. What the ballast gives up, the recorder may take first;
+	// but it has met the full disk too, and gives back what its segments reserved as it completes them. The sync
+	// makes freed blocks usable.
+	for (int i = 0; i < FULL_RETRIES && (r == -ENOSPC || r == -EDQUOT); i++) {
+		ballast_drop(&k->ballast);
+		fsync(k->dir_fd);
+		if (i > 1)
+			poll(NULL, 0, FULL_RETRY_MS);
 		r = write_once(k->dir_fd, name, data, len, mode, durable);
 	}
 	return r;
@@ -249,6 +256,7 @@ int keeper_open(struct keeper *k, struct error *e)
 	r = ledger_writer_open(&k->ledger, k->dir_fd, e);
 	if (r < 0)
 		return r;
+	ballast_take(&k->ballast, k->dir_fd);
 	r = origin_log_take(k, &origin_seq, origin_prev, e);
 	if (r < 0)
 		return r;

@@ -9,6 +9,7 @@
 #include "sensor/evidence/keys.h"
 #include "sensor/ipc/job.h"
 #include "sensor/ipc/wire.h"
+#include "sensor/keeper/ballast.h"
 #include "sensor/keeper/clock_watch.h"
 #include "sensor/keeper/ledger_writer.h"
 
@@ -42,6 +43,7 @@ struct keeper {
 	bool finished; // the recorder said that there will be no more segments
 
 	struct ledger_writer ledger;
+	struct ballast ballast;
 	struct clock_watch clock;
 	uint8_t recording_id[DIGEST_LEN];
 	uint8_t salts_key[SALTS_KEY_LEN];

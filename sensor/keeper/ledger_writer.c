@@ -12,12 +12,11 @@
 #include "sensor/evidence/ledger_line.h"
 
 #define RESERVE (4u << 20)
-#define RESERVE_LEAST 65536u // for the lines that say how it ended
 
 // Keeps at least half of RESERVE allocated beyond the end. Failure matters only when the disk is full at last.
 static void reserve_ahead(struct ledger_writer *w)
 {
-	if (w->reserved >= w->bytes + (w->yielded ? RESERVE_LEAST / 2 : RESERVE / 2))
+	if (w->reserved >= w->bytes + RESERVE / 2)
 		return;
 	if (fallocate(w->fd, FALLOC_FL_KEEP_SIZE, (off_t)w->bytes, RESERVE) == 0)
 		w->reserved = w->bytes + RESERVE;
@@ -98,22 +97,6 @@ int ledger_writer_append(struct ledger_writer *w, const char *type, uint64_t rea
 int ledger_writer_sync(struct ledger_writer *w)
 {
 	return fdatasync(w->fd) < 0 ? -errno : 0;
-}
-
-int ledger_writer_yield(struct ledger_writer *w)
-{
-	uint64_t keep = w->reserved > w->bytes ? (w->reserved - w->bytes) / 2 : 0;
-
-	if (keep < RESERVE_LEAST)
-		return -ENOSPC;
-	// Truncating to the size that the file has frees what was reserved beyond it.
-	if (ftruncate(w->fd, (off_t)w->bytes) < 0)
-		return -errno;
-	w->yielded = true;
-	w->reserved = w->bytes;
-	if (fallocate(w->fd, FALLOC_FL_KEEP_SIZE, (off_t)w->bytes, (off_t)keep) == 0)
-		w->reserved += keep;
-	return 0;
 }
 
 void ledger_writer_close(struct ledger_writer *w)

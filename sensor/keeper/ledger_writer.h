@@ -14,7 +14,6 @@ struct ledger_writer {
 	int fd;
 	uint64_t bytes;
 	uint64_t reserved; // space allocated up to here
-	bool yielded;      // the disk is full: no more than what there is
 	uint8_t head[DIGEST_LEN];
 	struct merkle tree; // tree.size is the seq of the next line
 };
@@ -23,6 +22,4 @@ int ledger_writer_open(struct ledger_writer *w, int dir_fd, struct error *e);
 // Adds the six common keys before fields (whose reference it takes) and appends the line. Not synced.
 int ledger_writer_append(struct ledger_writer *w, const char *type, uint64_t real_ns, uint64_t boot_ns, json_t *fields);
 int ledger_writer_sync(struct ledger_writer *w);
-// Gives half of the unused reserve back to a full disk. -ENOSPC when too little would be left.
-int ledger_writer_yield(struct ledger_writer *w);
 void ledger_writer_close(struct ledger_writer *w); // gives the unused reserve back

@@ -54,6 +54,7 @@ static int finish(struct keeper *k, const char *reason, struct error *e)
 		if (r == 0)
 			r = keeper_checkpoint(k, true);
 		ledger_writer_close(&k->ledger);
+		ballast_free(&k->ballast);
 	}
 	return r < 0 ? error_set(e, r, "cannot close the ledger: %s", strerror(-r)) : 0;
 }

@@ -114,7 +114,7 @@ static int xdp_stats(struct source *s, unsigned lane, struct source_stats *ret_s
 {
 	struct xdp_source *x = (struct xdp_source *)s;
 	const struct xdp_take_slot *slots = x->shared->program.slots;
-	uint64_t lost, missed = count_of((const uint64_t *)&slots[x->queue].missed);
+	uint64_t lost = 0, missed = count_of((const uint64_t *)&slots[x->queue].missed);
 	int r = lost_in_socket(x, &lost);
 
 	if (r < 0)
@@ -143,7 +143,7 @@ static void wake_all(struct xdp_shared *shared)
 static int drained(struct xdp_source *x)
 {
 	int end = atomic_load_explicit(&x->shared->gone, memory_order_relaxed) ? -ENODEV : -ENODATA;
-	uint64_t lost, redirected = count_of((const uint64_t *)&x->shared->program.slots[x->queue].redirected);
+	uint64_t lost = 0, redirected = count_of((const uint64_t *)&x->shared->program.slots[x->queue].redirected);
 	int64_t now = (int64_t)clock_ns(CLOCK_MONOTONIC);
 	int r = lost_in_socket(x, &lost);
 

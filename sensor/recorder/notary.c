@@ -14,7 +14,7 @@
 struct notary {
 	struct recorder *recorder;
 	bool broken;       // a sync failed: nothing more is claimed about files
-	struct ring todo;  // writer -> notary
+	struct ring queue; // writer -> notary
 	struct ring spare; // notary -> writer
 	struct doorbell bell;
 	struct doorbell spare_bell;
@@ -31,7 +31,7 @@ int notary_new(struct recorder *r, struct notary **ret_notary)
 		return -ENOMEM;
 	memset(n, 0, sizeof(*n));
 	n->recorder = r;
-	if (ring_init(&n->todo, JOBS) < 0 || ring_init(&n->spare, JOBS) < 0) {
+	if (ring_init(&n->queue, JOBS) < 0 || ring_init(&n->spare, JOBS) < 0) {
 		notary_free(n);
 		return -ENOMEM;
 	}
@@ -45,7 +45,7 @@ void notary_free(struct notary *n)
 {
 	if (!n)
 		return;
-	ring_free(&n->todo);
+	ring_free(&n->queue);
 	ring_free(&n->spare);
 	free(n);
 }
@@ -69,7 +69,7 @@ struct notary_job *notary_job_take(struct notary *n)
 
 void notary_job_give(struct notary *n, struct notary_job *job)
 {
-	if (!ring_push(&n->todo, (uint32_t)(job - n->job)))
+	if (!ring_push(&n->queue, (uint32_t)(job - n->job)))
 		abort(); // the ring has room for every job
 	doorbell_ring(&n->bell);
 }
@@ -139,7 +139,7 @@ void *notary_main(void *arg)
 		uint32_t seen = doorbell_read(&n->bell), id;
 		bool last = atomic_load(&n->finish);
 
-		if (ring_pop(&n->todo, &id)) {
+		if (ring_pop(&n->queue, &id)) {
 			struct notary_job *job = &n->job[id];
 
 			if (perform(n, job) < 0)

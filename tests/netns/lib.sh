@@ -68,6 +68,7 @@ netns_enter() {
     trap netns_cleanup EXIT
     trap 'exit 130' INT TERM
     mount -t sysfs sysfs /sys 2>/dev/null # that of the new network namespace
+    mount -t bpf bpf /sys/fs/bpf 2>/dev/null # libxdp looks for it; systemd mounts it, containers do not
     # No router solicitations, no neighbour discovery, no multicast reports.
     echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6
     echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6

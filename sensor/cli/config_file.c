@@ -11,10 +11,29 @@
 #define SCALARS_MAX 256 // a configuration has some dozen
 
 // Values live as long as the process: options keep pointers to them.
+struct kept {
+	struct kept *next;
+	char text[];
+};
+
+static char *keep(const char *text)
+{
+	static struct kept *all;
+	size_t size = strlen(text) + 1;
+	struct kept *kept = malloc(sizeof(*kept) + size);
+
+	if (!kept)
+		return NULL;
+	memcpy(kept->text, text, size);
+	kept->next = all;
+	all = kept;
+	return kept->text;
+}
+
 static int set_pair(struct run_options *o, const yaml_event_t *value, char *name, const char *path, struct error *e)
 {
 	struct error inner;
-	char *copy = strdup((const char *)value->data.scalar.value);
+	char *copy = keep((const char *)value->data.scalar.value);
 	int r = copy ? 0 : -ENOMEM;
 
 	if (r == 0 && (strcmp(name, "json") == 0 || strcmp(name, "no-promisc") == 0)) {

@@ -676,9 +676,9 @@ class Verifier:
     # 1
     def directory(self):
         self.files, self.directories, self.unread = set(), set(), set()
-        todo = [b""]
-        while todo:
-            where = todo.pop()
+        folders = [b""]
+        while folders:
+            where = folders.pop()
             try:
                 with os.scandir(os.path.join(self.path, where)) as it:
                     entries = sorted(it, key=lambda e: e.name)
@@ -693,7 +693,7 @@ class Verifier:
                         continue
                     if DIRECTORIES.fullmatch(name):
                         self.directories.add(name)
-                        todo.append(raw + b"/")
+                        folders.append(raw + b"/")
                     else:
                         self.bad("unexpected-name", name, "directory")
                 elif e.is_file(follow_symlinks=False):

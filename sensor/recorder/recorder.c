@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "sensor/ipc/roles.h"
-#include "sensor/recorder/filter.h"
+#include "sensor/filter/filter.h"
 #include "sensor/recorder/notary.h"
 #include "sensor/recorder/run.h"
 #include "sensor/sources/drivers.h"

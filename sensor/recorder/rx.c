@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "sensor/recorder/clock.h"
-#include "sensor/recorder/filter.h"
+#include "sensor/filter/filter.h"
 #include "sensor/recorder/recorder.h"
 
 #define BATCH 256u

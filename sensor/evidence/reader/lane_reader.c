@@ -85,6 +85,7 @@ static const char *where(const struct lane_reader *r, struct note *n)
 
 static void fail(struct lane_reader *r, const char *code, const char *expected, const char *actual)
 {
+	r->failed = true;
 	report_add(r->tools->report, VERDICT_INVALID, code, WHERE(r), expected, actual);
 }
 
@@ -94,6 +95,7 @@ static void segment_leave(struct lane_reader *r)
 		close(r->fd);
 	r->fd = -1;
 	r->segment = NULL;
+	r->plan = NULL;
 }
 
 // What the ledger says about a complete segment, or about the signed part of another.
@@ -124,6 +126,8 @@ static void segment_end(struct lane_reader *r)
 			fail(r, "segment-tail", "a last frame with an Interface Statistics Block", "none");
 		if (r->frames != s->frames)
 			fail(r, "segment-frames", NOTE("%" PRIu64 " frames", s->frames), NOTE("%" PRIu64, r->frames));
+		if (!r->failed && r->tools->choice && r->tools->choice->segment)
+			r->tools->choice->segment(r->tools->choice->user, r->lane, (uint32_t)r->next_segment - 1);
 	} else if (!r->signed_part_held) {
 		fail(r, "progress-not-reached", NOTE("%" PRIu64 " signed frames", s->frames),
 		        NOTE("%" PRIu64 " whole frames", r->frames));
@@ -152,6 +156,7 @@ static int file_open(struct lane_reader *r)
 static int segment_enter(struct lane_reader *r)
 {
 	struct commit_segment *commit = &r->frame_segment.commit;
+	const struct packet_choice *choice = r->tools->choice;
 	const struct segment_list *list = r->tools->list;
 	int error;
 
@@ -165,15 +170,24 @@ static int segment_enter(struct lane_reader *r)
 		return -ENOTSUP;
 	r->offset = r->frames = r->packets = 0;
 	r->tail_seen = false;
+	r->failed = false;
 	merkle_init(&r->roots);
 	digest_reset(r->digest);
 	r->signed_part_held = r->segment->frames == 0 && !r->segment->sealed;
+	r->planned = 0;
+	if (r->segment->sealed && choice && choice->plan)
+		r->plan = choice->plan(choice->user, r->lane, (uint32_t)(r->next_segment - 1));
+	if (r->plan && r->plan->count == 0) {
+		r->segment = NULL;
+		r->plan = NULL;
+		return 0;
+	}
 	error = file_open(r);
 	if (error < 0) {
 		// Begun and nothing written yet is no fault.
 		if (error != -ENOENT || r->segment->sealed || r->segment->frames > 0)
 			report_errno(r->tools->report, WHERE(r), error);
-		r->segment = NULL;
+		segment_leave(r);
 	}
 	return 0;
 }
@@ -216,6 +230,45 @@ static int frame_fetch(struct lane_reader *r, struct zstd_frame *ret_frame, cons
 	return state < 0 ? state : 1;
 }
 
+// The frame counts as one of a segment that is read whole.
+static void frame_count(struct lane_reader *r, const struct zstd_frame *frame, const struct frame_result *result)
+{
+	const struct packet_choice *choice = r->tools->choice;
+
+	if (choice && choice->frame)
+		choice->frame(choice->user, &(struct frame_seen){.lane = r->lane,
+		                                    .segment = (uint32_t)r->next_segment - 1,
+		                                    .number = r->frames,
+		                                    .offset = r->offset,
+		                                    .stored = frame->stored,
+		                                    .packets = result->packets,
+		                                    .ts_min = result->ts_min,
+		                                    .ts_max = result->ts_max,
+		                                    .root = result->root,
+		                                    .content = r->content,
+		                                    .content_len = result->kind == FRAME_PACKETS ? frame->content : 0});
+	digest_update(r->digest, r->tools->stored, frame->stored);
+	merkle_append(&r->roots, result->root, DIGEST_LEN);
+	r->tail_seen = result->kind == FRAME_TAIL;
+	r->beyond_signed = r->beyond_signed || (r->frames >= r->segment->frames && result->packets > 0);
+	r->offset += frame->stored;
+	r->frames++;
+	r->packets += result->packets;
+	if (r->frames == r->segment->frames)
+		root_check(r);
+}
+
+// A frame that is read alone has its own root, which belongs to the segment's.
+static void planned_check(struct lane_reader *r, const struct frame_result *result)
+{
+	const struct planned_frame *planned = &r->plan->frames[r->planned - 1];
+
+	if (r->tools->list->salts_known && memcmp(result->root, planned->root, DIGEST_LEN) != 0)
+		report_add(r->tools->report, VERDICT_INVALID, "frame-root",
+		        NOTE("%s frame %" PRIu64, WHERE(r), r->frames), NOTE_HEX(planned->root),
+		        NOTE_HEX(result->root));
+}
+
 // Fetches, checks and opens the next frame of the segment under way, or leaves the segment.
 static int frame_next(struct lane_reader *r)
 {
@@ -223,8 +276,23 @@ static int frame_next(struct lane_reader *r)
 	struct frame_result result;
 	struct zstd_frame frame;
 	const char *reason = NULL;
-	int state = frame_fetch(r, &frame, &reason);
+	int state;
 
+	if (r->plan && r->planned == r->plan->count) {
+		segment_leave(r);
+		return 0;
+	}
+	if (r->plan) {
+		r->offset = r->plan->frames[r->planned].offset;
+		r->frames = r->plan->frames[r->planned].number;
+		r->packets = r->plan->frames[r->planned].first;
+		r->planned++;
+	}
+	state = frame_fetch(r, &frame, &reason);
+	if (state == 0 && r->plan) {
+		frame_bad(r, reason);
+		return 0;
+	}
 	if (state == -EBADMSG) {
 		frame_bad(r, reason);
 		return 0;
@@ -254,28 +322,26 @@ static int frame_next(struct lane_reader *r)
 		segment_leave(r);
 		return 0;
 	}
-	digest_update(r->digest, t->stored, frame.stored);
-	merkle_append(&r->roots, result.root, DIGEST_LEN);
-	r->tail_seen = result.kind == FRAME_TAIL;
-	r->beyond_signed = r->beyond_signed || (r->frames >= r->segment->frames && result.packets > 0);
-	r->offset += frame.stored;
-	r->frames++;
-	r->packets += result.packets;
-	if (r->frames == r->segment->frames)
-		root_check(r);
+	if (r->plan)
+		planned_check(r, &result);
+	else
+		frame_count(r, &frame, &result);
 	r->at = cursor_make(r->content, result.kind == FRAME_PACKETS ? frame.content : 0);
 	return 0;
 }
 
 int lane_reader_next(struct lane_reader *r)
 {
+	const struct packet_choice *choice = r->tools->choice;
 	const char *reason;
 	int error = 0;
 
 	r->has_head = false;
 	for (;;) {
 		// frame_open has walked all blocks of this frame already.
-		if (r->content && segment_packet_next(&r->at, &r->head, &reason) > 0) {
+		while (r->content && segment_packet_next(&r->at, &r->head, &reason) > 0) {
+			if (choice && choice->wants && !choice->wants(choice->user, r->lane, &r->head))
+				continue;
 			r->has_head = true;
 			return 0;
 		}

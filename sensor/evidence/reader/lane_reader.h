@@ -9,6 +9,7 @@
 
 #include "sensor/evidence/merkle.h"
 #include "sensor/evidence/reader/frame_pool.h"
+#include "sensor/evidence/reader/packet_choice.h"
 #include "sensor/evidence/reader/segment_list.h"
 
 // Shared by all lanes of one reading.
@@ -19,7 +20,8 @@ struct lane_tools {
 	struct commit *commit;
 	uint8_t *stored; // FRAME_STORED_MAX bytes
 	const struct segment_list *list;
-	struct verify_report *report; // what failed
+	const struct packet_choice *choice; // NULL: every packet
+	struct verify_report *report;       // what failed
 };
 
 // Makes them for so many lanes; list and report are borrowed. 0 or a negative errno; to be released in either case.
@@ -38,15 +40,18 @@ struct lane_reader {
 	struct merkle roots;
 	struct digest *digest;
 	bool tail_seen, signed_part_held;
-	uint8_t *content;           // FRAME_RAW_MAX bytes
-	struct cursor at;           // in content
-	struct segment_packet head; // the packet that is next
+	bool failed;                   // something of the segment under way does not hold
+	const struct frame_plan *plan; // of it; NULL: all of it is read
+	size_t planned;                // frames of the plan that have been taken
+	uint8_t *content;              // FRAME_RAW_MAX bytes
+	struct cursor at;              // in content
+	struct segment_packet head;    // the packet that is next
 	bool has_head;
 	bool beyond_signed; // packets were handed out that no progress signed
 };
 
 int lane_reader_init(struct lane_reader *r, struct lane_tools *tools, const struct listed_lane *lane);
 void lane_reader_release(struct lane_reader *r);
-// Puts the next packet into head, or has_head = false at the end of the lane. 0 or -ENOMEM; what is wrong with the
-// recording is added to the report and the lane goes on with its next segment.
+// Puts the next chosen packet into head, or has_head = false at the end of the lane. 0 or -ENOMEM; what is wrong with
+// the recording is added to the report and the lane goes on with its next segment.
 int lane_reader_next(struct lane_reader *r);

@@ -183,7 +183,8 @@ static int merge_packets(struct merge *m, uint64_t *packets)
 	return flush(m);
 }
 
-static int merge_run(struct merge *m, const struct segment_list *list, struct merge_result *result)
+static int merge_run(struct merge *m, const struct segment_list *list, const struct packet_choice *choice,
+        struct merge_result *result)
 {
 	int r;
 
@@ -195,6 +196,8 @@ static int merge_run(struct merge *m, const struct segment_list *list, struct me
 	r = lane_tools_init(&m->tools, m->dirfd, list, list->lane_count, result->report);
 	if (r < 0)
 		return r;
+	m->tools.choice = choice;
+	r = choice && choice->begin ? choice->begin(choice->user, list) : 0;
 	for (; m->lane_count < list->lane_count && r == 0; m->lane_count++)
 		r = lane_reader_init(&m->lanes[m->lane_count], &m->tools, list->lanes[m->lane_count]);
 	if (r == 0)
@@ -208,7 +211,7 @@ static int merge_run(struct merge *m, const struct segment_list *list, struct me
 	return r;
 }
 
-int packet_merge(int dirfd, int fd, struct merge_result *ret_result)
+int packet_merge(int dirfd, int fd, const struct packet_choice *choice, struct merge_result *ret_result)
 {
 	struct merge m = {.fd = fd, .dirfd = dirfd};
 	struct segment_list *list;
@@ -218,7 +221,7 @@ int packet_merge(int dirfd, int fd, struct merge_result *ret_result)
 	r = segment_list_read(dirfd, &list, &ret_result->report);
 	if (r < 0)
 		return r;
-	r = merge_run(&m, list, ret_result);
+	r = merge_run(&m, list, choice, ret_result);
 	for (size_t i = 0; i < m.lane_count; i++)
 		lane_reader_release(&m.lanes[i]);
 	lane_tools_release(&m.tools);

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// All packets of a recording as one pcapng: one interface per lane, lanes merged by comparing the times of their next
-// packets (the lower lane first when equal), order within a lane kept. Holds one frame per lane. One thread.
+// The packets of a recording, all or chosen, as one pcapng: one interface per lane, lanes merged by comparing the times
+// of their next packets (the lower lane first when equal), order within a lane kept. Holds one frame per lane. One
+// thread.
 #pragma once
 
+#include "sensor/evidence/reader/packet_choice.h"
 #include "sensor/evidence/reader/verify.h"
 
 struct merge_result {
@@ -11,5 +13,6 @@ struct merge_result {
 	bool beyond_signed; // packets were written that nobody signed yet
 };
 
-// Writes to fd. 0 and a result; or a negative errno of writing or memory, and a result whose report may be NULL.
-int packet_merge(int dirfd, int fd, struct merge_result *ret_result);
+// Writes to fd; choice may be NULL: every packet. 0 and a result; or a negative errno of writing or memory, and a
+// result whose report may be NULL.
+int packet_merge(int dirfd, int fd, const struct packet_choice *choice, struct merge_result *ret_result);

@@ -65,8 +65,12 @@ static int sealed(void *user, const struct ledger_segment *line)
 
 	if (!s)
 		return 0; // its `begin` could not be listed, and the report says so
-	*s = (struct listed_segment){
-	        .bytes = line->bytes, .frames = line->frames, .packets = line->packets, .sealed = true};
+	*s = (struct listed_segment){.bytes = line->bytes,
+	        .frames = line->frames,
+	        .packets = line->packets,
+	        .ts_min = line->ts_min,
+	        .ts_max = line->ts_max,
+	        .sealed = true};
 	memcpy(s->sha256, line->sha256, DIGEST_LEN);
 	memcpy(s->root, line->root, DIGEST_LEN);
 	return 0;

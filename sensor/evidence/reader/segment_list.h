@@ -12,6 +12,7 @@ struct listed_segment {
 	uint64_t bytes;  // sealed: of the file; else of the newest progress
 	uint64_t frames; // the same
 	uint64_t packets;
+	uint64_t ts_min, ts_max;    // sealed, when there are packets
 	uint8_t sha256[DIGEST_LEN]; // sealed
 	uint8_t root[DIGEST_LEN];
 	bool sealed;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "sensor/recorder/filter.h"
+#include "sensor/filter/filter.h"
 
 #include <pcap/pcap.h>
 #include <pthread.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The operator's pcap filter expression, compiled once per link type and run over the frame as it would be recorded.
-// Compiled before the sandbox closes where the link types are known (live), else when a lane appears.
+// A pcap filter expression, compiled once per link type and run over the frame as it is recorded. The recorder
+// compiles it before the sandbox closes where the link types are known (live), else when a lane appears.
 #pragma once
 
 #include <stdbool.h>

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sensor/cli/packet_output.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "sensor/cli/cli.h"
+#include "sensor/cli/output_file.h"
+#include "sensor/evidence/reader/packet_merge.h"
+#include "sensor/evidence/reader/recording_dir.h"
+
+static bool to_stdout(const struct packet_output *o)
+{
+	return !o->output || strcmp(o->output, "-") == 0;
+}
+
+// What a reader of packets must hear; that a recording is live or not authenticated is for `verify` to say.
+static int print_findings(const struct packet_output *o, const struct verify_report *r)
+{
+	int code = CLI_OK;
+
+	for (size_t i = 0; i < r->finding_count; i++) {
+		const struct finding *f = &r->findings[i];
+
+		if (f->verdict == VERDICT_INCOMPLETE)
+			continue;
+		fprintf(stderr, "sealtap %s: %s at %s: expected %s, found %s\n", o->verb, f->code, f->where,
+		        f->expected, f->actual);
+	}
+	if (r->by_verdict[VERDICT_INVALID] > 0)
+		code = CLI_INVALID;
+	else if (r->by_verdict[VERDICT_UNREADABLE] > 0)
+		code = CLI_UNREADABLE;
+	return code;
+}
+
+static void print_summary(const struct packet_output *o, const struct merge_result *result, int code)
+{
+	json_t *line;
+
+	if (o->json) {
+		line = json_pack("{s:s, s:I, s:b}", "result",
+		        code == CLI_OK ? "done" : verdict_word((enum verdict)code), "packets",
+		        (json_int_t)result->packets, "beyond_signed", result->beyond_signed);
+		json_dumpf(line, stderr, JSON_COMPACT);
+		fputc('\n', stderr);
+		json_decref(line);
+	} else if (result->beyond_signed) {
+		fprintf(stderr, "sealtap %s: the last packets stand behind what the recording has signed so far\n",
+		        o->verb);
+	}
+}
+
+static int merge(const struct packet_output *o, int dirfd, int fd)
+{
+	struct merge_result result;
+	int r = packet_merge(dirfd, fd, o->choice, &result);
+	int code = result.report ? print_findings(o, result.report) : CLI_OK;
+
+	if (r == -ECANCELED)
+		code = CLI_USAGE; // the choice has said why
+	else if (r == -EPIPE)
+		code = CLI_UNREADABLE; // the reader went away; it knows
+	else if (r < 0)
+		code = cli_fail(CLI_UNREADABLE, o->verb, "cannot write %s: %s",
+		        to_stdout(o) ? "to standard output" : o->output, strerror(-r));
+	else
+		print_summary(o, &result, code);
+	verify_report_free(result.report);
+	return code;
+}
+
+// A file that is there is whole: whoever finds it later does not see the exit code.
+static int finish(const struct packet_output *o, struct output_file *file, int code)
+{
+	int r = 0;
+
+	if (code == CLI_OK)
+		r = output_file_keep(file);
+	else
+		output_file_discard(file);
+	if (r < 0)
+		return cli_fail(CLI_UNREADABLE, o->verb, "cannot write %s: %s", o->output, strerror(-r));
+	if (code == CLI_INVALID)
+		fprintf(stderr,
+		        "sealtap %s: %s was not made; what can be read all the same goes to standard output without "
+		        "-w\n",
+		        o->verb, o->output);
+	return code;
+}
+
+int packet_output_run(const struct packet_output *o)
+{
+	struct output_file file = {.fd = -1};
+	int dirfd, code, r;
+
+	if (to_stdout(o) && isatty(STDOUT_FILENO))
+		return cli_fail(CLI_USAGE, o->verb,
+		        "standard output is a terminal; give -w FILE, or a pipe: sealtap %s %s ... | tshark -r -",
+		        o->verb, o->recording);
+	r = recording_open(o->recording, &dirfd);
+	if (r < 0)
+		return cli_fail(CLI_UNREADABLE, o->verb,
+		        "cannot open the recording %s: %s; a recording is a directory with a ledger.jsonl",
+		        o->recording, strerror(-r));
+	if (!to_stdout(o)) {
+		r = output_file_open(&file, o->output);
+		if (r < 0) {
+			code = cli_fail(r == -EEXIST ? CLI_USAGE : CLI_UNREADABLE, o->verb, "cannot make %s: %s%s",
+			        o->output, strerror(-r),
+			        r == -EEXIST ? "; give another name, nothing is overwritten" : "");
+			close(dirfd);
+			return code;
+		}
+	}
+	signal(SIGPIPE, SIG_IGN);
+	code = merge(o, dirfd, to_stdout(o) ? STDOUT_FILENO : file.fd);
+	if (!to_stdout(o))
+		code = finish(o, &file, code);
+	close(dirfd);
+	return code;
+}

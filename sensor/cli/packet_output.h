@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// What `cat` and `extract` share: packets of a recording to a file or to standard output, and what does not hold to
+// standard error.
+#pragma once
+
+#include <stdbool.h>
+
+#include "sensor/evidence/reader/packet_choice.h"
+
+struct packet_output {
+	const char *verb;
+	const char *recording;
+	const char *output; // NULL or "-": standard output; else a file, made only when everything holds
+	bool json;          // a summary as JSON on standard error
+	const struct packet_choice *choice; // NULL: every packet. When its begin fails it has said why
+};
+
+// Returns an enum cli_exit.
+int packet_output_run(const struct packet_output *o);

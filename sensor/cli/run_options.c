@@ -133,6 +133,8 @@ int run_options_set(struct run_options *o, const char *name, const char *value, 
 		return number(name, value, 16, CAPLEN_MAX, &o->snaplen, e);
 	if (strcmp(name, "pool") == 0)
 		return number(name, value, 4, 65536, &o->pool_mib, e);
+	if (strcmp(name, "ring") == 0 && strcmp(o->verb, "capture") == 0)
+		return number(name, value, 4, 2047, &o->ring_mib, e);
 	if (strcmp(name, "sealers") == 0)
 		return number(name, value, 1, 256, &o->sealers, e);
 	if (strcmp(name, "rx-threads") == 0 && strcmp(o->verb, "capture") == 0)
@@ -226,7 +228,7 @@ int run_options_job(const struct run_options *o, enum job_kind kind, unsigned so
 	job->packets_max = o->packets;
 	job->segment_bytes = o->segment_mib << 20;
 	job->segment_ns = o->segment_ns;
-	job->ring_bytes = 64u << 20;
+	job->ring_bytes = (o->ring_mib ? o->ring_mib : 64) << 20;
 	// Live, the pool is what bridges a stall of the disk; a file waits, and a small pool stays in the processor's
 	// cache.
 	job->pool_blocks = (uint32_t)(o->pool_mib ? o->pool_mib : kind == JOB_CAPTURE ? 256 : 2 * o->sealers + 2);

@@ -27,6 +27,7 @@ struct run_options {
 	uint64_t packets;
 	uint64_t snaplen;
 	uint64_t pool_mib;
+	uint64_t ring_mib; // of the kernel, per interface; 0: the default
 	uint64_t sealers;
 	uint64_t rx_threads; // per interface; 0: the driver's choice
 	uint32_t direction;  // 1 in, 2 out, 0 both

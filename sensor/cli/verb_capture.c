@@ -30,6 +30,8 @@ static const char help[] =
         "      --segment-size MIB         new segment after so much raw data (default 512)\n"
         "      --segment-time TIME        and after so much time (default 5m)\n"
         "      --pool MIB                 memory that bridges stalls of the disk (default 256)\n"
+        "      --ring MIB                 memory of the kernel that bridges stalls of this program, per interface "
+        "(default 64)\n"
         "      --sealers N                threads that commit and compress (default: cores - 1)\n"
         "      --rx-threads N             threads and rings of each interface; a conversation stays in one (default "
         "1)\n"
@@ -62,6 +64,7 @@ static const struct option options[] = {
         {"segment-size", required_argument, NULL, RUN_NAMED},
         {"segment-time", required_argument, NULL, RUN_NAMED},
         {"pool", required_argument, NULL, RUN_NAMED},
+        {"ring", required_argument, NULL, RUN_NAMED},
         {"sealers", required_argument, NULL, RUN_NAMED},
         {"rx-threads", required_argument, NULL, RUN_NAMED},
         {"direction", required_argument, NULL, RUN_NAMED},
@@ -144,6 +147,10 @@ int verb_capture(int argc, char **argv)
 	dpdk = strcmp(o.driver, "dpdk") == 0;
 	if (o.dpdk_args && !dpdk)
 		return cli_fail(CLI_USAGE, "capture", "--dpdk-args goes with --driver dpdk");
+	if (o.ring_mib && dpdk)
+		return cli_fail(CLI_USAGE, "capture",
+		        "--ring goes with --driver afpacket, pcap or xdp; a DPDK device is told itself, for example "
+		        "net_af_packet0,iface=eth0,blocksz=262144,framecnt=65536");
 	if (!o.interfaces || count_interfaces(o.interfaces, dpdk) == 0)
 		return cli_fail(CLI_USAGE, "capture", "say which interface: -i IFACE");
 	if (!o.reference)

@@ -2,6 +2,7 @@
 #include "sensor/recorder/notary.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -135,6 +136,7 @@ void *notary_main(void *arg)
 {
 	struct notary *n = arg;
 
+	pthread_setname_np(pthread_self(), "notary");
 	for (;;) {
 		uint32_t seen = doorbell_read(&n->bell), id;
 		bool last = atomic_load(&n->finish);

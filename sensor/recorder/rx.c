@@ -2,6 +2,7 @@
 // RX thread: takes batches from its sources, counts, filters and appends frames to blocks, publishes blocks to sealers.
 // The hot path is append_packet: one copy; no malloc, lock, log or system call. It must not touch files or the keeper.
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -399,7 +400,10 @@ void *rx_main(void *arg)
 {
 	struct rx *rx = arg;
 	struct recorder *r = rx->recorder;
+	char name[16];
 
+	snprintf(name, sizeof(name), "rx%u", rx->index); // top -H shows which thread is short of time
+	pthread_setname_np(pthread_self(), name);
 	for (uint32_t i = 0; i < rx->source_count; i++) {
 		int stop = atomic_load(&r->stop), result;
 

@@ -2,6 +2,7 @@
 // Sealer thread: commits to the packets of any block of any lane and compresses it to one zstd frame. It reads blocks
 // and writes only into its own result slots; the block stays as it is until the writer has its frame on the disk.
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -129,7 +130,10 @@ void *sealer_main(void *arg)
 	ZSTD_CCtx *z = ZSTD_createCCtx();
 	uint32_t *spare = malloc(r->rx_count * sizeof(*spare));
 	struct commit *c = NULL;
+	char name[16];
 
+	snprintf(name, sizeof(name), "sealer%u", s->index);
+	pthread_setname_np(pthread_self(), name);
 	if (!z || !spare || commit_new(&c) < 0) {
 		fprintf(stderr, "sealtap-recorder: no memory for a sealer\n");
 		recorder_stop(r, STOP_FAILED);

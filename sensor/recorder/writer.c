@@ -2,6 +2,7 @@
 // Writer thread: puts sealed blocks into segment files in lane order, keeps the lanes' counters at block boundaries,
 // and gives blocks back once their frames are in the file. It neither syncs nor talks to the keeper: the notary does.
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -457,6 +458,7 @@ void *writer_main(void *arg)
 	// looks: with half of it here there is an eighth for sealing.
 	uint64_t interval = r->job->flush_ms * 1000000ULL / 2, next = monotonic_ns() + interval;
 
+	pthread_setname_np(pthread_self(), "writer");
 	for (;;) {
 		uint32_t seen = doorbell_read(&w->bell);
 		bool last = atomic_load(&r->sealers_gone);

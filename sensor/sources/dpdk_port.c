@@ -3,6 +3,8 @@
 // thread; later any RX thread, under the port's mutex. Closes no port: a PMD's close may need what the sandbox denies.
 #include <errno.h>
 #include <net/if.h>
+#include <net/if_arp.h>
+#include <pcap/pcap.h>
 #include <rte_bus.h>
 #include <rte_dev.h>
 #include <rte_errno.h>
@@ -129,6 +131,55 @@ static unsigned long device_number(const struct rte_eth_dev_info *info, const ch
 	const char *given = devargs && devargs->args ? strstr(devargs->args, name) : NULL;
 
 	return given ? strtoul(given + strlen(name), NULL, 0) : otherwise;
+}
+
+// The word behind one of a virtual device's arguments. False when it has none of that name.
+static bool device_word(const struct rte_eth_dev_info *info, const char *name, char *out, size_t size)
+{
+	const struct rte_devargs *devargs = rte_dev_devargs(info->device);
+	const char *given = devargs && devargs->args ? strstr(devargs->args, name) : NULL;
+
+	if (!given)
+		return false;
+	given += strlen(name);
+	snprintf(out, size, "%.*s", (int)strcspn(given, ","), given);
+	return true;
+}
+
+// A lane of this driver is Ethernet. net_af_packet and net_pcap take anything else too, and do not tell.
+static int check_ethernet(const struct dpdk_port *p, const struct rte_eth_dev_info *info, struct error *e)
+{
+	char name[1024], text[PCAP_ERRBUF_SIZE];
+	struct ifreq ifr = {0};
+	pcap_t *pcap;
+	int fd, type;
+
+	if (is_driver(p, "net_pcap") && device_word(info, "rx_pcap=", name, sizeof(name))) {
+		pcap = pcap_open_offline(name, text);
+		type = pcap ? pcap_datalink(pcap) : DLT_EN10MB; // a file that cannot be read: the PMD says it
+		if (pcap)
+			pcap_close(pcap);
+		return type == DLT_EN10MB
+		               ? 0
+		               : error_set(e, -EPFNOSUPPORT,
+		                         "interface %s: %.200s has frames of link type %s, and DPDK would call them "
+		                         "Ethernet; seal the file: sealtap ingest",
+		                         p->device, name,
+		                         pcap_datalink_val_to_name(type) ? pcap_datalink_val_to_name(type) : "?");
+	}
+	// net_pcap's "rx_iface=" ends like the others' "iface="
+	if (!device_word(info, "iface=", ifr.ifr_name, sizeof(ifr.ifr_name)))
+		return 0;
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	type = fd >= 0 && ioctl(fd, SIOCGIFHWADDR, &ifr) == 0 ? ifr.ifr_hwaddr.sa_family : ARPHRD_VOID;
+	if (fd >= 0)
+		close(fd);
+	if (type == ARPHRD_ETHER || type == ARPHRD_LOOPBACK)
+		return 0;
+	return error_set(e, -EPFNOSUPPORT,
+	        "interface %s: %s is not Ethernet (hardware type ARPHRD %d), and DPDK would call its frames that; use "
+	        "--driver afpacket, or --driver pcap",
+	        p->device, ifr.ifr_name, type);
 }
 
 // net_af_packet cuts a frame to its framesz and says nothing: refuse an interface whose frames may be longer.
@@ -342,7 +393,9 @@ static int set_up(const struct source_live_config *config, struct dpdk_port *p, 
 		return error_set(e, r, "interface %s: %s", p->device, strerror(-r));
 	snprintf(p->driver, sizeof(p->driver), "%s", info.driver_name);
 	know_driver(p, config->interface, &info);
-	r = check_frame_size(p, &info, e);
+	r = check_ethernet(p, &info, e);
+	if (r == 0)
+		r = check_frame_size(p, &info, e);
 	if (r < 0)
 		return r;
 	p->huge = dpdk_eal_huge();
@@ -397,7 +450,7 @@ void dpdk_port_describe(const struct dpdk_port *p, char *out, size_t size)
 	static const char *const times[] = {
 	        [DPDK_TIME_BURST] = "tsc at the end of each burst, frames came up to",
 	        [DPDK_TIME_NIC] = "nic clock, else tsc per burst, up to",
-	        [DPDK_TIME_EPOCH_US] = "the file's to 1 us, else tsc per burst, up to",
+	        [DPDK_TIME_EPOCH_US] = "libpcap's to 1 us, else tsc per burst, up to",
 	        [DPDK_TIME_EPOCH_NS] = "kernel, else tsc per burst, up to",
 	};
 

@@ -17,6 +17,7 @@ enum cli_exit {
 int verb_capture(int argc, char **argv);
 int verb_ingest(int argc, char **argv);
 int verb_verify(int argc, char **argv);
+int verb_flows(int argc, char **argv);
 int verb_cat(int argc, char **argv);
 int verb_extract(int argc, char **argv);
 int verb_keygen(int argc, char **argv);

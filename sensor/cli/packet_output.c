@@ -19,7 +19,7 @@ static bool to_stdout(const struct packet_output *o)
 }
 
 // What a reader of packets must hear; that a recording is live or not authenticated is for `verify` to say.
-static int print_findings(const struct packet_output *o, const struct verify_report *r)
+int packet_findings_print(const char *verb, const struct verify_report *r)
 {
 	int code = CLI_OK;
 
@@ -28,8 +28,8 @@ static int print_findings(const struct packet_output *o, const struct verify_rep
 
 		if (f->verdict == VERDICT_INCOMPLETE)
 			continue;
-		fprintf(stderr, "sealtap %s: %s at %s: expected %s, found %s\n", o->verb, f->code, f->where,
-		        f->expected, f->actual);
+		fprintf(stderr, "sealtap %s: %s at %s: expected %s, found %s\n", verb, f->code, f->where, f->expected,
+		        f->actual);
 	}
 	if (r->by_verdict[VERDICT_INVALID] > 0)
 		code = CLI_INVALID;
@@ -59,7 +59,7 @@ static int merge(const struct packet_output *o, int dirfd, int fd)
 {
 	struct merge_result result;
 	int r = packet_merge(dirfd, fd, o->choice, &result);
-	int code = result.report ? print_findings(o, result.report) : CLI_OK;
+	int code = result.report ? packet_findings_print(o->verb, result.report) : CLI_OK;
 
 	if (r == -ECANCELED)
 		code = CLI_USAGE; // the choice has said why

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// What `cat` and `extract` share: packets of a recording to a file or to standard output, and what does not hold to
-// standard error.
+// What `cat`, `extract` and, for its findings, `flows` share: packets of a recording to a file or to standard output,
+// and what does not hold to standard error.
 #pragma once
 
 #include <stdbool.h>
 
 #include "sensor/evidence/reader/packet_choice.h"
+#include "sensor/evidence/reader/verify.h"
 
 struct packet_output {
 	const char *verb;
@@ -15,5 +16,7 @@ struct packet_output {
 	const struct packet_choice *choice; // NULL: every packet. When its begin fails it has said why
 };
 
+// Says on standard error what does not hold, and returns the exit code of a verb that reads packets.
+int packet_findings_print(const char *verb, const struct verify_report *r);
 // Returns an enum cli_exit.
 int packet_output_run(const struct packet_output *o);

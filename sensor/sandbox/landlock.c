@@ -88,6 +88,19 @@ int landlock_restrict(const int *write_dirs, unsigned count, const char *read_di
 	return enter(ruleset, r);
 }
 
+int landlock_restrict_reading(int read_dir, const char *also)
+{
+	uint64_t handled = 0;
+	int ruleset = ruleset_new(&handled), r;
+
+	if (ruleset < 0)
+		return ruleset;
+	r = add_rule(ruleset, read_dir, ACCESS_READ);
+	if (r == 0 && also)
+		r = add_path(ruleset, also, ACCESS_READ);
+	return enter(ruleset, r);
+}
+
 int landlock_restrict_writing(const int *write_dirs, unsigned count)
 {
 	uint64_t handled = 0, existing = ACCESS_READ | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_TRUNCATE;

@@ -4,5 +4,7 @@
 // No file can be opened any more but below the given directories, and below read_dir (may be NULL) for reading.
 // -ENOTSUP when the kernel has no Landlock. no_new_privs must be set before.
 int landlock_restrict(const int *write_dirs, unsigned count, const char *read_dir);
+// No file can be opened any more but below read_dir, and below also (may be NULL), for reading.
+int landlock_restrict_reading(int read_dir, const char *also);
 // The wider one: every file may be read; written only below the given directories, and what exists below /dev and /sys.
 int landlock_restrict_writing(const int *write_dirs, unsigned count);

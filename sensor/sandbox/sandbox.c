@@ -90,6 +90,14 @@ static const int keeper_calls[] = {
         SCMP_SYS(clock_adjtime),
 };
 
+// Of a recording, file by file as its ledger names them.
+static const int reader_calls[] = {
+        SCMP_SYS(openat),
+        SCMP_SYS(openat2),
+        SCMP_SYS(pread64),
+        SCMP_SYS(getdents64),
+};
+
 static const int recorder_calls[] = {
         SCMP_SYS(openat),
         SCMP_SYS(pread64),
@@ -187,6 +195,8 @@ static int seccomp_enter(enum sandbox_role role)
 	r = ALLOW(ctx, SCMP_ACT_ALLOW, common_calls);
 	if (r == 0 && role == SANDBOX_KEEPER)
 		r = ALLOW(ctx, SCMP_ACT_ALLOW, keeper_calls);
+	if (r == 0 && role == SANDBOX_READER)
+		r = ALLOW(ctx, SCMP_ACT_ALLOW, reader_calls);
 	if (r == 0 && (role == SANDBOX_RECORDER || role == SANDBOX_RECORDER_THREADS))
 		r = ALLOW(ctx, SCMP_ACT_ALLOW, recorder_calls);
 	if (r == 0 && role == SANDBOX_RECORDER_THREADS) {
@@ -211,10 +221,11 @@ static void drop_bounding_set(void)
 		prctl(PR_CAPBSET_DROP, cap);
 }
 
-static int drop_user(uint32_t uid)
+// keep: capabilities that stay, of those that are there.
+static int drop_user(uint32_t uid, uint32_t keep)
 {
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct none[2] = {0};
+	struct __user_cap_data_struct had[2] = {0}, left[2] = {0};
 
 	// First, for it takes a capability that the change of user takes away.
 	drop_bounding_set();
@@ -222,7 +233,9 @@ static int drop_user(uint32_t uid)
 	        (setgroups(0, NULL) < 0 || setresgid(uid, uid, uid) < 0 || setresuid(uid, uid, uid) < 0))
 		return -errno;
 	// Without a change of user the capabilities go all the same.
-	return syscall(SYS_capset, &header, none) < 0 ? -errno : 0;
+	if (keep != 0 && syscall(SYS_capget, &header, had) == 0)
+		left[0].permitted = left[0].effective = had[0].permitted & keep;
+	return syscall(SYS_capset, &header, left) < 0 ? -errno : 0;
 }
 
 int sandbox_before_threads(const struct sandbox *s, struct error *e)
@@ -246,13 +259,17 @@ int sandbox_enter(const struct sandbox *s, struct error *e)
 	setrlimit(RLIMIT_CORE, &none);
 	if (s->role != SANDBOX_RECORDER && s->role != SANDBOX_RECORDER_THREADS && !SANITIZED)
 		setrlimit(RLIMIT_NPROC, &none);
-	r = drop_user(s->uid);
+	// A recording belongs to whoever made it; root may read it all the same.
+	r = drop_user(s->uid, s->role == SANDBOX_READER ? 1u << CAP_DAC_READ_SEARCH : 0);
 	if (r < 0)
 		return error_set(e, r, "cannot give up privileges: %s", strerror(-r));
 	prctl(PR_SET_DUMPABLE, SANITIZED); // LeakSanitizer must be able to look at its own process
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return error_set(e, -errno, "cannot set no_new_privs: %s", strerror(errno));
-	r = landlock_restrict(s->write_dirs, s->write_dir_count, SANITIZED ? "/proc" : NULL);
+	if (s->role == SANDBOX_READER)
+		r = landlock_restrict_reading(s->read_dir, SANITIZED ? "/proc" : NULL);
+	else
+		r = landlock_restrict(s->write_dirs, s->write_dir_count, SANITIZED ? "/proc" : NULL);
 	if (r == -ENOTSUP)
 		fprintf(stderr,
 		        "sealtap: this kernel has no Landlock; files are protected by user id and seccomp only\n");

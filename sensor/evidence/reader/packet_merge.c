@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "sensor/evidence/reader/lane_reader.h"
+#include "sensor/evidence/reader/lane_merge.h"
 #include "sensor/evidence/reader/limits.h"
 
 #define OUT_BYTES (1u << 20)
@@ -18,11 +18,7 @@ struct merge {
 	int dirfd;
 	uint8_t *out;
 	size_t used;
-	struct lane_tools tools;
-	struct lane_reader *lanes;
-	size_t lane_count;
-	uint32_t *heap; // lanes with a packet; the one to be written is heap[0]
-	size_t heap_count;
+	struct lane_merge lanes;
 };
 
 static int flush(struct merge *m)
@@ -129,85 +125,36 @@ static int write_packet(struct merge *m, const struct lane_reader *lane)
 	return 0;
 }
 
-static bool before(const struct merge *m, uint32_t a, uint32_t b)
-{
-	uint64_t ta = m->lanes[a].head.packet.ts_ns, tb = m->lanes[b].head.packet.ts_ns;
-
-	return ta != tb ? ta < tb : a < b;
-}
-
-static void sift_down(struct merge *m, size_t at)
-{
-	for (;;) {
-		size_t least = at, left = 2 * at + 1;
-		uint32_t lane = m->heap[at];
-
-		for (size_t child = left; child < left + 2 && child < m->heap_count; child++)
-			if (before(m, m->heap[child], m->heap[least]))
-				least = child;
-		if (least == at)
-			return;
-		m->heap[at] = m->heap[least];
-		m->heap[least] = lane;
-		at = least;
-	}
-}
-
-// Every lane's first packet, then always the earliest.
 static int merge_packets(struct merge *m, uint64_t *packets)
 {
+	const struct lane_reader *lane;
 	int r;
 
-	for (uint32_t i = 0; i < m->lane_count; i++) {
-		r = lane_reader_next(&m->lanes[i]);
-		if (r < 0)
-			return r;
-		if (m->lanes[i].has_head)
-			m->heap[m->heap_count++] = i;
-	}
-	for (size_t i = m->heap_count; i-- > 0;)
-		sift_down(m, i);
-	while (m->heap_count > 0) {
-		struct lane_reader *lane = &m->lanes[m->heap[0]];
-
+	while ((r = lane_merge_next(&m->lanes, &lane)) == 0 && lane) {
 		r = write_packet(m, lane);
-		if (r == 0)
-			r = lane_reader_next(lane);
 		if (r < 0)
 			return r;
 		(*packets)++;
-		if (!lane->has_head)
-			m->heap[0] = m->heap[--m->heap_count];
-		sift_down(m, 0);
 	}
-	return flush(m);
+	return r == 0 ? flush(m) : r;
 }
 
 static int merge_run(struct merge *m, const struct segment_list *list, const struct packet_choice *choice,
         struct merge_result *result)
 {
-	int r;
+	int r = lane_merge_init(&m->lanes, m->dirfd, list, choice, result->report);
 
-	m->out = malloc(OUT_BYTES);
-	m->heap = calloc(list->lane_count + 1, sizeof(*m->heap));
-	m->lanes = calloc(list->lane_count + 1, sizeof(*m->lanes));
-	if (!m->out || !m->heap || !m->lanes)
-		return -ENOMEM;
-	r = lane_tools_init(&m->tools, m->dirfd, list, list->lane_count, result->report);
 	if (r < 0)
 		return r;
-	m->tools.choice = choice;
-	r = choice && choice->begin ? choice->begin(choice->user, list) : 0;
-	for (; m->lane_count < list->lane_count && r == 0; m->lane_count++)
-		r = lane_reader_init(&m->lanes[m->lane_count], &m->tools, list->lanes[m->lane_count]);
-	if (r == 0)
-		r = write_section(m);
+	m->out = malloc(OUT_BYTES);
+	if (!m->out)
+		return -ENOMEM;
+	r = write_section(m);
 	for (size_t i = 0; i < list->lane_count && r == 0; i++)
 		r = write_interface(m, list->lanes[i]);
 	if (r == 0)
 		r = merge_packets(m, &result->packets);
-	for (size_t i = 0; i < m->lane_count; i++)
-		result->beyond_signed = result->beyond_signed || m->lanes[i].beyond_signed;
+	result->beyond_signed = lane_merge_beyond_signed(&m->lanes);
 	return r;
 }
 
@@ -222,11 +169,7 @@ int packet_merge(int dirfd, int fd, const struct packet_choice *choice, struct m
 	if (r < 0)
 		return r;
 	r = merge_run(&m, list, choice, ret_result);
-	for (size_t i = 0; i < m.lane_count; i++)
-		lane_reader_release(&m.lanes[i]);
-	lane_tools_release(&m.tools);
-	free(m.lanes);
-	free(m.heap);
+	lane_merge_release(&m.lanes);
 	free(m.out);
 	segment_list_free(list);
 	return r;

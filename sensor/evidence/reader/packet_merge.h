@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The packets of a recording, all or chosen, as one pcapng: one interface per lane, lanes merged by comparing the times
-// of their next packets (the lower lane first when equal), order within a lane kept. Holds one frame per lane. One
+// The packets of a recording, all or chosen, as one pcapng: one interface per lane, in the order of lane_merge. One
 // thread.
 #pragma once
 

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "analyzers/flow_meter.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analyzers/community_id.h"
+#include "analyzers/fragment_table.h"
+
+#define PROTO_ICMP 1
+#define PROTO_TCP 6
+#define PROTO_ICMPV6 58
+
+struct flow_meter {
+	struct flow_meter_config config;
+	struct flow_table *table;
+	struct fragment_table *fragments;
+	struct dpi *dpi; // NULL: none
+	struct flow_meter_stats stats;
+	struct decoded decoded;
+};
+
+static void describe_tunnel(const struct flow *f, struct flow_record *r)
+{
+	r->tunnel.kind = f->key.tunnel & 15;
+	r->tunnel.depth = f->key.tunnel >> 4;
+	if (r->tunnel.kind == FLOW_TUNNEL_NONE)
+		return;
+	r->groups |= FLOW_GROUP_TUNNEL;
+	r->tunnel.id = f->tunnel_id;
+	r->tunnel.ip_version = f->tunnel_ip_version;
+	memcpy(r->tunnel.src, f->tunnel_src, FLOW_ADDR_LEN);
+	memcpy(r->tunnel.dest, f->tunnel_dest, FLOW_ADDR_LEN);
+}
+
+static void describe(const struct flow *f, enum flow_reason reason, struct flow_record *r)
+{
+	memset(r, 0, sizeof(*r));
+	r->start_ns = f->start_ns;
+	r->end_ns = f->last_ns;
+	r->age_s = f->last_ns > f->start_ns ? (f->last_ns - f->start_ns) / 1000000000 : 0;
+	memcpy(r->pkts, f->pkts, sizeof(r->pkts));
+	memcpy(r->bytes, f->bytes, sizeof(r->bytes));
+	memcpy(r->ip_bytes, f->ip_bytes, sizeof(r->ip_bytes));
+	memcpy(r->src, f->key.addr[f->source], FLOW_ADDR_LEN);
+	memcpy(r->dest, f->key.addr[!f->source], FLOW_ADDR_LEN);
+	memcpy(r->vlan, f->key.vlan, sizeof(r->vlan));
+	r->vlan_count = f->vlan_count;
+	r->ip_version = f->key.ip_version;
+	r->proto = f->key.proto;
+	r->state = (uint8_t)flow_state_of(f);
+	r->reason = (uint8_t)reason;
+	if (r->proto == PROTO_ICMP || r->proto == PROTO_ICMPV6) {
+		r->groups |= f->has_ports ? FLOW_GROUP_ICMP : 0;
+		r->icmp_type = f->icmp_type;
+		r->icmp_code = f->icmp_code;
+	} else if (f->has_ports) {
+		r->groups |= FLOW_GROUP_PORTS;
+		r->src_port = f->key.port[f->source];
+		r->dest_port = f->key.port[!f->source];
+	}
+	if (r->proto == PROTO_TCP) {
+		r->groups |= FLOW_GROUP_TCP;
+		memcpy(r->tcp_flags, f->tcp_flags, sizeof(r->tcp_flags));
+		r->tcp_flags_both = r->tcp_flags[0] | r->tcp_flags[1];
+	}
+	describe_tunnel(f, r);
+	community_id(&f->key, r->community_id);
+	r->segments_count = f->segments_count;
+	r->segments_more = f->segments_more;
+	memcpy(r->segments, f->segments, sizeof(r->segments));
+}
+
+static void flow_ended(void *user, struct flow *f, enum flow_reason reason)
+{
+	struct flow_meter *m = user;
+	struct flow_record record;
+
+	describe(f, reason, &record);
+	if (m->dpi) {
+		if (reason != FLOW_REASON_ACTIVE_TIMEOUT)
+			dpi_finish(m->dpi, f);
+		dpi_describe(m->dpi, f, &record);
+	}
+	m->stats.records++;
+	m->config.record(m->config.user, &record);
+	if (m->dpi && reason != FLOW_REASON_ACTIVE_TIMEOUT)
+		dpi_forget(m->dpi, f);
+}
+
+int flow_meter_new(const struct flow_meter_config *config, struct flow_meter **ret_meter)
+{
+	struct flow_meter *m = calloc(1, sizeof(*m));
+	struct flow_table_config table = {.flows_max = config->flows_max,
+	        .seed = config->seed,
+	        .idle_tcp_ns = config->idle_tcp_ns,
+	        .idle_other_ns = config->idle_other_ns,
+	        .close_ns = config->close_ns,
+	        .active_ns = config->active_ns,
+	        .ended = flow_ended,
+	        .user = m};
+	int r;
+
+	if (!m)
+		return -ENOMEM;
+	m->config = *config;
+	r = flow_table_new(&table, &m->table);
+	if (r == 0)
+		r = fragment_table_new(config->seed, &m->fragments);
+	if (r == 0 && config->dpi)
+		r = dpi_new(&config->dpi_config, &m->dpi);
+	if (r < 0) {
+		flow_meter_free(m);
+		return r;
+	}
+	*ret_meter = m;
+	return 0;
+}
+
+void flow_meter_free(struct flow_meter *m)
+{
+	if (!m)
+		return;
+	dpi_free(m->dpi);
+	fragment_table_free(m->fragments);
+	flow_table_free(m->table);
+	free(m);
+}
+
+static void lost(struct flow_meter *m, const struct fragment_waiting *waiting)
+{
+	enum flow_direction direction;
+
+	m->stats.fragments_lost += waiting->arrival.pkts;
+	flow_table_add(m->table, &waiting->packet, &waiting->arrival, &direction);
+}
+
+static void add(struct flow_meter *m, struct decoded_flow *p, const struct flow_arrival *arrival)
+{
+	struct fragment_waiting forgotten;
+	struct flow_arrival before;
+	bool has_forgotten = false, has_before = false;
+	enum flow_direction direction;
+	struct flow *f;
+
+	if (p->fragment_first)
+		has_before = fragment_table_first(m->fragments, p, arrival->ts_ns, &before, &forgotten, &has_forgotten);
+	else if (p->fragment &&
+	         fragment_table_next(m->fragments, p, arrival, &forgotten, &has_forgotten) == FRAGMENT_WAITS)
+		p = NULL;
+	if (has_forgotten)
+		lost(m, &forgotten);
+	if (!p)
+		return;
+	f = flow_table_add(m->table, p, arrival, &direction);
+	if (has_before)
+		flow_table_credit(f, direction, &before);
+	if (m->dpi && (!p->fragment || p->fragment_first))
+		dpi_packet(m->dpi, f, p->l3, p->l3_len, arrival->ts_ns);
+}
+
+void flow_meter_packet(struct flow_meter *m, const struct metered_packet *packet)
+{
+	struct decoded *d = &m->decoded;
+
+	m->stats.packets++;
+	decode_packet(packet->linktype, packet->data, packet->caplen, packet->origlen, d);
+	switch (d->end) {
+	case DECODE_IP:
+		m->stats.ip++;
+		break;
+	case DECODE_NOT_IP:
+		m->stats.not_ip++;
+		break;
+	case DECODE_LINK_UNKNOWN:
+		m->stats.link_unknown++;
+		break;
+	case DECODE_MALFORMED:
+		m->stats.malformed++;
+		break;
+	}
+	m->stats.inner_malformed += d->inner_malformed;
+	m->stats.inner += d->count > 0 ? d->count - 1 : 0;
+	for (unsigned i = 0; i < d->count; i++) {
+		struct flow_arrival arrival = {.ts_ns = packet->ts_ns,
+		        .pkts = 1,
+		        .bytes = d->flows[i].bytes,
+		        .ip_bytes = d->flows[i].ip_bytes,
+		        .lane = packet->lane,
+		        .segment = packet->segment};
+
+		add(m, &d->flows[i], &arrival);
+	}
+}
+
+void flow_meter_end(struct flow_meter *m)
+{
+	struct fragment_waiting waiting;
+
+	while (fragment_table_drain(m->fragments, &waiting))
+		lost(m, &waiting);
+	flow_table_end(m->table);
+}
+
+void flow_meter_stats(const struct flow_meter *m, struct flow_meter_stats *ret_stats)
+{
+	*ret_stats = m->stats;
+	flow_table_stats(m->table, &ret_stats->table);
+	if (m->dpi)
+		dpi_stats(m->dpi, &ret_stats->dpi);
+}

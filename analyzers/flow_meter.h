@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// Packets in, flow records out: decode, fragments, flow table and application in order. One per thread. The record, and
+// all that it points to, is valid during the call that hands it over.
+#pragma once
+
+#include "analyzers/dpi.h"
+#include "analyzers/flow_table.h"
+
+struct flow_meter_config {
+	uint32_t flows_max;
+	uint64_t seed;
+	uint64_t idle_tcp_ns, idle_other_ns, close_ns, active_ns; // as of the flow table
+	bool dpi;
+	struct dpi_config dpi_config;
+	void (*record)(void *user, const struct flow_record *record);
+	void *user;
+};
+
+// Every packet is counted once by how it was decoded: packets = ip + not_ip + link_unknown + malformed.
+struct flow_meter_stats {
+	uint64_t packets, ip, not_ip, link_unknown, malformed;
+	uint64_t inner_malformed; // of ip: a tunnel's content could not be followed
+	uint64_t inner;           // packets inside tunnels, counted in flows of their own
+	uint64_t fragments_lost;  // fragments whose first one never came, in flows without ports
+	uint64_t records;
+	struct flow_table_stats table;
+	struct dpi_stats dpi;
+};
+
+struct flow_meter;
+
+int flow_meter_new(const struct flow_meter_config *config, struct flow_meter **ret_meter); // 0 or -ENOMEM
+void flow_meter_free(struct flow_meter *m);
+
+struct metered_packet {
+	const uint8_t *data;
+	uint32_t caplen, origlen, linktype;
+	uint64_t ts_ns;
+	uint32_t lane, segment;
+};
+void flow_meter_packet(struct flow_meter *m, const struct metered_packet *packet);
+// Ends all flows.
+void flow_meter_end(struct flow_meter *m);
+void flow_meter_stats(const struct flow_meter *m, struct flow_meter_stats *ret_stats);

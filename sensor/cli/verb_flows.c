@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+// `sealtap flows`: the flows of a recording, derived from its packets. What parses them is hostile ground: before the
+// first byte of the recording is read, this process gives up everything but reading it (SANDBOX_READER).
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "sensor/cli/cli.h"
+#include "sensor/cli/flow_filter.h"
+#include "sensor/cli/flow_print.h"
+#include "sensor/cli/packet_output.h"
+#include "sensor/cli/quantity.h"
+#include "sensor/evidence/digest.h"
+#include "sensor/evidence/reader/lane_merge.h"
+#include "sensor/evidence/reader/recording_dir.h"
+#include "sensor/sandbox/sandbox.h"
+
+static const char usage[] =
+        "usage: sealtap flows RECORDING [--json | --csv] [--host ADDRESS[/BITS]] [--port N] [--app NAME]\n"
+        "                     [--proto NAME] [--community-id ID] [--from TIME] [--to TIME]\n"
+        "\n"
+        "Derives the flows from the packets, anew each time, and shows each when it ends. Works while a recording is\n"
+        "being made and after a crash: then up to the last whole frame.\n"
+        "\n"
+        "  --json                one object a line, in the names of Suricata's EVE (docs/flows.md lists them); the\n"
+        "                        summary on standard error is JSON then too\n"
+        "  --csv                 the same fields as columns\n"
+        "  --host, --port        of either side\n"
+        "  --app NAME            protocol or application as nDPI names them: tls, facebook, tls.facebook\n"
+        "  --proto NAME          tcp, udp, icmp, ipv6-icmp, sctp and so on, or a number\n"
+        "  --from, --to TIME     the flow was there in between: 2026-03-01T09:30:00.25Z, with +01:00, or seconds "
+        "since\n"
+        "                        1970\n"
+        "  --idle-timeout TIME   a flow to which nothing came for so long has ended (default 300s for TCP, else 60s)\n"
+        "  --active-timeout TIME a flow that lasts longer has several records (default 30m; 0: never)\n"
+        "  --no-dpi              do not look into packets for applications and names\n"
+        "\n"
+        "What is read is held against the recording's own hashes. That is not authentication: sealtap verify is.\n"
+        "\n"
+        "exit: 0 done   1 something does not hold (named on standard error)   2 wrong command line\n"
+        "      3 something could not be read or written\n";
+
+struct flows {
+	const char *recording_path;
+	enum flow_output output;
+	bool no_dpi;
+	struct flow_filter filter;
+	struct flow_meter_config meter_config;
+	struct flow_meter *meter;
+	char recording[2 * DIGEST_LEN + 1];
+	const struct verify_report *report;
+	uint64_t shown;
+	int error;
+};
+
+static void take_record(void *user, const struct flow_record *record)
+{
+	struct flows *f = user;
+	struct flow_record r = *record;
+	int error;
+
+	if (!flow_filter_matches(&f->filter, record))
+		return;
+	f->shown++;
+	r.recording = f->recording;
+	r.sensor = f->report->sensor;
+	r.complete = complete_word(f->report->complete);
+	error = flow_print(f->output, &r);
+	if (error < 0 && f->error == 0)
+		f->error = error;
+}
+
+static int read_packets(struct flows *f, struct lane_merge *merge)
+{
+	const struct lane_reader *lane;
+	int r;
+
+	while ((r = lane_merge_next(merge, &lane)) == 0 && lane) {
+		const struct commit_packet *p = &lane->head.packet;
+		const struct metered_packet packet = {.data = p->data,
+		        .caplen = p->caplen,
+		        .origlen = p->origlen,
+		        .linktype = lane->lane->linktype,
+		        .ts_ns = p->ts_ns,
+		        .lane = lane->lane->number,
+		        .segment = (uint32_t)(lane->next_segment - 1)};
+
+		flow_meter_packet(f->meter, &packet);
+		if (f->error < 0)
+			return f->error;
+		if (ferror(stdout))
+			return -EIO;
+	}
+	if (r == 0)
+		flow_meter_end(f->meter);
+	return r < 0 ? r : f->error;
+}
+
+static int tell(struct flows *f, int error, bool beyond_signed)
+{
+	const bool json = f->output == FLOW_OUTPUT_JSON;
+	struct flow_meter_stats stats;
+	int code = packet_findings_print("flows", f->report);
+
+	if (fflush(stdout) < 0 || ferror(stdout))
+		return errno == EPIPE ? CLI_UNREADABLE
+		                      : cli_fail(CLI_UNREADABLE, "flows", "cannot write to standard output");
+	if (error < 0)
+		return cli_fail(CLI_UNREADABLE, "flows", "cannot go on: %s", strerror(-error));
+	flow_meter_stats(f->meter, &stats);
+	flow_print_summary(
+	        &stats, f->shown, beyond_signed, code == CLI_OK ? "done" : verdict_word((enum verdict)code), json);
+	return code;
+}
+
+static int read_recording(struct flows *f, int dirfd)
+{
+	struct verify_report *report = NULL;
+	struct segment_list *list = NULL;
+	struct lane_merge merge = {0};
+	int r = segment_list_read(dirfd, &list, &report), code;
+
+	if (r < 0)
+		return cli_fail(CLI_UNREADABLE, "flows", "cannot read %s: %s", f->recording_path, strerror(-r));
+	f->report = report;
+	hex_encode(list->recording_id, DIGEST_LEN, f->recording);
+	flow_print_header(f->output);
+	r = lane_merge_init(&merge, dirfd, list, NULL, report);
+	if (r == 0)
+		r = read_packets(f, &merge);
+	code = tell(f, r, lane_merge_beyond_signed(&merge));
+	lane_merge_release(&merge);
+	segment_list_free(list);
+	verify_report_free(report);
+	return code;
+}
+
+// What opens files or makes libraries open them, so that nothing has to afterwards.
+static int prepare(struct flows *f)
+{
+	struct flow_meter_config *c = &f->meter_config;
+	int r = digest_init();
+
+	c->flows_max = FLOW_TABLE_FLOWS;
+	c->close_ns = FLOW_CLOSE_NS;
+	c->dpi = dpi_library() && !f->no_dpi;
+	c->record = take_record;
+	c->user = f;
+	if (getrandom(&c->seed, sizeof(c->seed), 0) != (ssize_t)sizeof(c->seed))
+		return -errno;
+	return r < 0 ? r : flow_meter_new(c, &f->meter);
+}
+
+static int run(struct flows *f)
+{
+	struct sandbox sandbox = {.role = SANDBOX_READER, .uid = UINT32_MAX};
+	struct error e = {0};
+	int dirfd, code, r = recording_open(f->recording_path, &dirfd);
+
+	if (r < 0)
+		return cli_fail(CLI_UNREADABLE, "flows",
+		        "cannot open the recording %s: %s; a recording is a directory with a ledger.jsonl",
+		        f->recording_path, strerror(-r));
+	if (!dpi_library())
+		fprintf(stderr, "sealtap flows: built without nDPI: flows have no application and no names\n");
+	signal(SIGPIPE, SIG_IGN);
+	r = prepare(f);
+	sandbox.read_dir = dirfd;
+	if (r < 0)
+		code = cli_fail(CLI_UNREADABLE, "flows", "cannot begin: %s", strerror(-r));
+	else if (sandbox_enter(&sandbox, &e) < 0)
+		code = cli_fail(CLI_UNREADABLE, "flows", "%s", e.text);
+	else
+		code = read_recording(f, dirfd);
+	flow_meter_free(f->meter);
+	close(dirfd);
+	return code;
+}
+
+static int set_timeout(struct flows *f, const char *option, const char *value)
+{
+	uint64_t ns;
+
+	if (quantity_time(value, &ns) < 0)
+		return cli_fail(CLI_USAGE, "flows", "--%s takes a time such as 90s, 30m, 0: not %s", option, value);
+	if (strcmp(option, "active-timeout") == 0)
+		f->meter_config.active_ns = ns;
+	else
+		f->meter_config.idle_tcp_ns = f->meter_config.idle_other_ns = ns;
+	return CLI_OK;
+}
+
+int verb_flows(int argc, char **argv)
+{
+	static const struct option options[] = {{"json", no_argument, NULL, 'j'}, {"csv", no_argument, NULL, 'c'},
+	        {"no-dpi", no_argument, NULL, 'n'}, {"idle-timeout", required_argument, NULL, 'T'},
+	        {"active-timeout", required_argument, NULL, 'T'}, {"host", required_argument, NULL, 'f'},
+	        {"port", required_argument, NULL, 'f'}, {"app", required_argument, NULL, 'f'},
+	        {"proto", required_argument, NULL, 'f'}, {"community-id", required_argument, NULL, 'f'},
+	        {"from", required_argument, NULL, 'f'}, {"to", required_argument, NULL, 'f'},
+	        {"help", no_argument, NULL, 'h'}, {0}};
+	struct flows f = {.filter = {.to_ns = UINT64_MAX},
+	        .meter_config = {.idle_tcp_ns = FLOW_IDLE_TCP_NS,
+	                .idle_other_ns = FLOW_IDLE_OTHER_NS,
+	                .active_ns = FLOW_ACTIVE_NS}};
+	struct error e = {0};
+	int c, at = 0, outputs = 0;
+
+	optind = 0;
+	while ((c = getopt_long(argc, argv, "h", options, &at)) != -1) {
+		switch (c) {
+		case 'j':
+		case 'c':
+			f.output = c == 'j' ? FLOW_OUTPUT_JSON : FLOW_OUTPUT_CSV;
+			outputs++;
+			break;
+		case 'n':
+			f.no_dpi = true;
+			break;
+		case 'T':
+			if (set_timeout(&f, options[at].name, optarg) != CLI_OK)
+				return CLI_USAGE;
+			break;
+		case 'f':
+			if (flow_filter_set(&f.filter, options[at].name, optarg, &e) < 0)
+				return cli_fail(CLI_USAGE, "flows", "%s", e.text);
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			return CLI_OK;
+		default:
+			return CLI_USAGE;
+		}
+	}
+	if (outputs > 1)
+		return cli_fail(CLI_USAGE, "flows", "--json or --csv, not both");
+	if (f.filter.from_ns > f.filter.to_ns)
+		return cli_fail(CLI_USAGE, "flows", "--from is later than --to: no flow can match");
+	if (argc - optind != 1)
+		return cli_fail(
+		        CLI_USAGE, "flows", "which recording? sealtap flows RECORDING [--json] (--help tells more)");
+	f.recording_path = argv[optind];
+	return run(&f);
+}

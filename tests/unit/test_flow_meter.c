@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: Apache-2.0
+// From packets to records: fragments find their flow in any order, names of fields are unique and documented, records
+// become JSON and CSV that hold what they should. Community ids are compared with the published ones.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analyzers/community_id.h"
+#include "analyzers/flow_format.h"
+#include "analyzers/flow_meter.h"
+
+#define S 1000000000ull
+#define START (1700000000 * S)
+
+struct taken {
+	struct flow_record records[16];
+	unsigned count;
+};
+
+static void take(void *user, const struct flow_record *record)
+{
+	struct taken *t = user;
+
+	assert_true(t->count < 16);
+	t->records[t->count++] = *record;
+}
+
+static struct flow_meter *meter_new(struct taken *t)
+{
+	const struct flow_meter_config config = {.flows_max = 64, .record = take, .user = t};
+	struct flow_meter *m;
+
+	memset(t, 0, sizeof(*t));
+	assert_int_equal(flow_meter_new(&config, &m), 0);
+	return m;
+}
+
+static void send(struct flow_meter *m, const uint8_t *bytes, uint32_t len, uint64_t ts_ns, uint32_t lane)
+{
+	const struct metered_packet p = {
+	        .data = bytes, .caplen = len, .origlen = len, .linktype = 101, .ts_ns = ts_ns, .lane = lane};
+
+	flow_meter_packet(m, &p);
+}
+
+// A part of a UDP packet from 10.0.0.1:1000 to 10.0.0.2:53: 8 bytes at offset 8 * at.
+static void send_fragment(struct flow_meter *m, uint16_t id, unsigned at, bool more, uint64_t ts_ns)
+{
+	uint8_t p[28] = {0x45, 0, 0, 28, (uint8_t)(id >> 8), (uint8_t)id, more ? 0x20 : 0, (uint8_t)at, 64, 17, 0, 0,
+	        10, 0, 0, 1, 10, 0, 0, 2};
+
+	if (at == 0) {
+		p[20] = 1000 >> 8, p[21] = 1000 & 255;
+		p[23] = 53;
+		p[25] = 24;
+	}
+	send(m, p, sizeof(p), ts_ns, 0);
+}
+
+static void fragments_find_their_flow(void **state)
+{
+	static const unsigned orders[][3] = {{0, 1, 2}, {2, 1, 0}, {1, 0, 2}, {1, 2, 0}};
+
+	for (size_t i = 0; i < 4; i++) {
+		struct taken t;
+		struct flow_meter *m = meter_new(&t);
+
+		for (unsigned k = 0; k < 3; k++)
+			send_fragment(m, 7, orders[i][k], orders[i][k] < 2, START + k);
+		flow_meter_end(m);
+		assert_int_equal(t.count, 1);
+		assert_int_equal(t.records[0].src_port, 1000);
+		assert_int_equal(t.records[0].pkts[0], 3);
+		assert_int_equal(t.records[0].ip_bytes[0], 84);
+		assert_int_equal(t.records[0].start_ns, START);
+		assert_int_equal(t.records[0].end_ns, START + 2);
+		flow_meter_free(m);
+	}
+}
+
+static void fragments_without_a_first_are_a_flow_without_ports(void **state)
+{
+	struct flow_meter_stats stats;
+	struct taken t;
+	struct flow_meter *m = meter_new(&t);
+
+	send_fragment(m, 7, 1, true, START);
+	send_fragment(m, 7, 2, false, START + 1);
+	send_fragment(m, 8, 0, true, START + 2);
+	send_fragment(m, 7, 0, true, START + 100 * S); // an old number again
+	flow_meter_end(m);
+	flow_meter_stats(m, &stats);
+	assert_int_equal(stats.fragments_lost, 2);
+	assert_int_equal(stats.packets, 4);
+	assert_int_equal(stats.ip, 4);
+	assert_int_equal(t.count, 2);
+	for (unsigned i = 0; i < t.count; i++)
+		assert_int_equal(t.records[i].pkts[0], 2);
+	assert_true((t.records[0].groups ^ t.records[1].groups) & FLOW_GROUP_PORTS);
+	flow_meter_free(m);
+}
+
+static void many_fragments_lose_no_count(void **state)
+{
+	struct taken t;
+	struct flow_meter *m = meter_new(&t);
+	uint64_t pkts = 0;
+
+	for (unsigned id = 0; id < 30000; id++)
+		send_fragment(m, (uint16_t)id, 1 + id % 3, true, START + id);
+	flow_meter_end(m);
+	for (unsigned i = 0; i < t.count; i++)
+		pkts += t.records[i].pkts[0];
+	assert_int_equal(pkts, 30000);
+	flow_meter_free(m);
+}
+
+static void lanes_are_named_up_to_a_number(void **state)
+{
+	static const uint8_t p[28] = {
+	        0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2, 0, 1, 0, 2, 0, 8};
+	struct taken t;
+	struct flow_meter *m = meter_new(&t);
+
+	for (uint32_t lane = 0; lane < 5; lane++)
+		send(m, p, sizeof(p), START, lane);
+	flow_meter_end(m);
+	assert_int_equal(t.count, 1);
+	assert_int_equal(t.records[0].segments_count, FLOW_LANES_MAX);
+	assert_true(t.records[0].segments_more);
+	flow_meter_free(m);
+}
+
+// From the baseline of corelight/community-id-spec, seed 0.
+static void community_ids_are_the_published_ones(void **state)
+{
+	static const struct {
+		uint8_t proto, version;
+		const char *src, *dest;
+		uint16_t from, to;
+		const char *id;
+	} known[] = {
+	        {6, 4, "\x80\xe8\x6e\x78", "\x42\x23\xfa\xcc", 34855, 80, "1:LQU9qZlK+B5F3KDmev6m5PMibrg="},
+	        {6, 4, "\x42\x23\xfa\xcc", "\x80\xe8\x6e\x78", 80, 34855, "1:LQU9qZlK+B5F3KDmev6m5PMibrg="},
+	        {17, 4, "\xc0\xa8\x01\x34", "\x08\x08\x08\x08", 54585, 53, "1:d/FP5EW3wiY1vCndhwleRRKHowQ="},
+	        {1, 4, "\xc0\xa8\x00\x59", "\xc0\xa8\x00\x01", 8, 0, "1:X0snYXpgwiv9TZtqg64sgzUn6Dk="},
+	};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		struct decoded_flow p = {.proto = known[i].proto,
+		        .ip_version = known[i].version,
+		        .has_ports = true,
+		        .src_port = known[i].from,
+		        .dest_port = known[i].to};
+		struct flow_key key;
+		char id[COMMUNITY_ID_MAX];
+
+		memcpy(p.src, known[i].src, 4);
+		memcpy(p.dest, known[i].dest, 4);
+		if (p.proto == 1) {
+			p.icmp_type = (uint8_t)p.src_port;
+			p.icmp_code = (uint8_t)p.dest_port;
+			p.src_port = p.dest_port = 0;
+		}
+		flow_key_make(&p, &key);
+		community_id(&key, id);
+		assert_string_equal(id, known[i].id);
+	}
+}
+
+static struct flow_record full_record(void)
+{
+	struct flow_record r = {.start_ns = START,
+	        .end_ns = START + 1500000001,
+	        .ip_version = 4,
+	        .proto = 6,
+	        .src_port = 1000,
+	        .dest_port = 443,
+	        .vlan = {5, 6},
+	        .vlan_count = 2,
+	        .tcp_flags_both = TCP_SYN | TCP_ACK,
+	        .groups = UINT32_MAX,
+	        .risk_count = 2,
+	        .risks = {"one, two", "three"},
+	        .app_proto = "tls",
+	        .app = "TLS.Some",
+	        .segments = {{3, 4, 5}},
+	        .segments_count = 1};
+
+	for (unsigned i = 0; i < FLOW_TEXTS; i++)
+		r.text[i] = "=cmd \"quoted\"";
+	return r;
+}
+
+static void fields_have_one_name_each(void **state)
+{
+	for (size_t i = 0; i < flow_field_count; i++) {
+		assert_true(strlen(flow_fields[i].what) > 0);
+		for (size_t k = 0; k < i; k++)
+			assert_string_not_equal(flow_fields[i].name, flow_fields[k].name);
+	}
+}
+
+// Each is explained once, in the words of the table.
+static void docs_list_every_field(void **state)
+{
+	char line[512], wanted[512];
+	size_t rows = 0;
+	FILE *f = fopen(DOCS "/flows.md", "r");
+
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f)) {
+		if (strncmp(line, "| `", 3) != 0)
+			continue;
+		assert_true(rows < flow_field_count);
+		snprintf(wanted, sizeof(wanted), "| `%s` | %s |\n", flow_fields[rows].name, flow_fields[rows].what);
+		assert_string_equal(line, wanted);
+		rows++;
+	}
+	assert_int_equal(rows, flow_field_count);
+	fclose(f);
+}
+
+static void json_is_eve(void **state)
+{
+	const struct flow_record r = full_record();
+	json_t *o = flow_json(&r), *flow = json_object_get(o, "flow"), *segments;
+
+	assert_string_equal(json_string_value(json_object_get(o, "event_type")), "flow");
+	assert_string_equal(json_string_value(json_object_get(o, "proto")), "TCP");
+	assert_string_equal(json_string_value(json_object_get(flow, "start")), "2023-11-14T22:13:20.000000000Z");
+	assert_string_equal(json_string_value(json_object_get(flow, "end")), "2023-11-14T22:13:21.500000001Z");
+	assert_int_equal(json_array_size(json_object_get(o, "vlan")), 2);
+	assert_string_equal(json_string_value(json_object_get(json_object_get(o, "tls"), "sni")), "=cmd \"quoted\"");
+	assert_true(json_is_true(json_object_get(json_object_get(o, "tcp"), "syn")));
+	assert_null(json_object_get(json_object_get(o, "tcp"), "rst"));
+	segments = json_object_get(json_object_get(o, "sealtap"), "segments");
+	assert_int_equal(json_integer_value(json_object_get(json_array_get(segments, 0), "last")), 5);
+	json_decref(o);
+}
+
+static void csv_has_every_column_and_no_formula(void **state)
+{
+	const struct flow_record r = full_record();
+	char *text = NULL;
+	size_t len = 0, commas = 0;
+	bool quoted = false;
+	FILE *f = open_memstream(&text, &len);
+
+	assert_non_null(f);
+	flow_csv(&r, f);
+	fclose(f);
+	assert_non_null(strstr(text, "\"\\x3dcmd \"\"quoted\"\"\""));
+	assert_null(strstr(text, "\"=cmd"));
+	for (const char *at = text; *at; at++) {
+		quoted = *at == '"' ? !quoted : quoted;
+		commas += *at == ',' && !quoted;
+	}
+	assert_int_equal(commas, flow_field_count - 1);
+	free(text);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(fragments_find_their_flow),
+	        cmocka_unit_test(fragments_without_a_first_are_a_flow_without_ports),
+	        cmocka_unit_test(many_fragments_lose_no_count),
+	        cmocka_unit_test(lanes_are_named_up_to_a_number),
+	        cmocka_unit_test(community_ids_are_the_published_ones),
+	        cmocka_unit_test(fields_have_one_name_each),
+	        cmocka_unit_test(docs_list_every_field),
+	        cmocka_unit_test(json_is_eve),
+	        cmocka_unit_test(csv_has_every_column_and_no_formula),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

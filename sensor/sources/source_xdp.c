@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Live packets of one RX queue by AF_XDP: reads the ring of one socket, whose frames the program of bpf/ has stamped.
 // Recorder process: recv/release/stats by the RX thread, interrupt by any thread. Must not copy a frame, must not wait
-// while the ring holds one, and makes no bpf() call: counters and the switch are memory shared with the program.
+// while the ring holds one but for one short rest, and makes no bpf() call: counters and the switch are memory shared
+// with the program.
 //
-// Syscalls after open: recv poll (ppoll), getsockopt (SO_ERROR, XDP_STATISTICS), getsockname, write, clock_gettime (in
-// user space by the vDSO); release poll, when the driver asks to be woken; stats getsockopt; interrupt bind, write;
-// close getsockopt (XDP_MMAP_OFFSETS), munmap, close.
+// Syscalls after open: recv clock_nanosleep, poll (ppoll), getsockopt (SO_ERROR, XDP_STATISTICS), getsockname, write,
+// clock_gettime (in user space by the vDSO); release poll, when the driver asks to be woken; stats getsockopt;
+// interrupt bind, write; close getsockopt (XDP_MMAP_OFFSETS), munmap, close.
 //
 // Counters: the program counts a frame as redirected before the kernel puts it into the ring or into one of the
 // socket's drops, rx_dropped (no free chunk, frame larger than a chunk) or rx_ring_full. Once intake is cut: redirected
@@ -31,6 +32,8 @@
 #define OFFSET_TRIES 3
 // Between the two reads of CLOCK_MONOTONIC: below it the error of the offset is at most half of it.
 #define OFFSET_SPAN_NS 2000
+
+#define PREFETCH 6u // frames ahead
 
 // After the cut every frame is in its ring at once; past this the rest is given up, and the counters say so.
 #define DRAIN_LIMIT_NS 3000000000LL
@@ -204,6 +207,13 @@ static bool is_draining(const struct xdp_shared *shared)
 	       atomic_load_explicit(&shared->gone, memory_order_acquire);
 }
 
+// True when it is better to rest than to take what is there, or to have the kernel wake this thread for one frame: the
+// costs of a turn are then shared by more of them. Every frame has its time already, and the ring holds what comes.
+static bool should_rest(struct xdp_source *x, unsigned max, bool draining)
+{
+	return x->rest_ns && !draining && xsk_cons_nb_avail(&x->rx, max) < max / 4;
+}
+
 static int xdp_recv(struct source *s, struct packet *batch, unsigned max, int timeout_ms)
 {
 	struct xdp_source *x = (struct xdp_source *)s;
@@ -211,10 +221,14 @@ static int xdp_recv(struct source *s, struct packet *batch, unsigned max, int ti
 	uint32_t n, at;
 
 	assert(!x->loan);
-	for (;;) {
+	for (bool rested = false;; rested = true) {
 		bool draining = is_draining(x->shared);
 		int rest_ms = timeout_ms, r;
 
+		if (!rested && should_rest(x, max, draining)) {
+			clock_nanosleep(CLOCK_MONOTONIC, 0, &(struct timespec){.tv_nsec = x->rest_ns}, NULL);
+			draining = is_draining(x->shared);
+		}
 		n = xsk_ring_cons__peek(&x->rx, max, &at);
 		if (n)
 			break;
@@ -236,8 +250,12 @@ static int xdp_recv(struct source *s, struct packet *batch, unsigned max, int ti
 	if (clock_ns(CLOCK_MONOTONIC) - x->offset_read_ns >= OFFSET_NS)
 		read_offset(x);
 	for (uint32_t i = 0; i < n; i++) {
-		if (i + 1 < n)
-			__builtin_prefetch(x->memory + xsk_ring_cons__rx_desc(&x->rx, at + i + 1)->addr - 16);
+		if (i + PREFETCH < n) {
+			const uint8_t *next = x->memory + xsk_ring_cons__rx_desc(&x->rx, at + i + PREFETCH)->addr;
+
+			__builtin_prefetch(next - sizeof(struct xdp_take_note));
+			__builtin_prefetch(next);
+		}
 		packet_from_desc(x, xsk_ring_cons__rx_desc(&x->rx, at + i), &batch[i]);
 	}
 	x->loan_at = at;

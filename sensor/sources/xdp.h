@@ -68,6 +68,7 @@ struct xdp_source {
 	uint32_t loan_at; // ring index of the batch on loan
 	uint32_t loan;    // frames on loan
 	uint32_t snaplen; // UINT32_MAX: none
+	long rest_ns;     // while the ring holds little
 	uint64_t real_minus_mono_ns;
 	uint64_t offset_read_ns; // CLOCK_MONOTONIC
 	uint64_t delivered;

@@ -22,9 +22,17 @@
 #define LINKTYPE_ETHERNET 1
 // Of all queues of an interface together.
 #define RING_BYTES_DEFAULT (64u << 20)
+// A chunk holds one frame of whatever size, so the ring needs more than one that packs frames.
+#define RING_FACTOR 2u
 #define QUEUE_BYTES_MIN (4u << 20)
 // The kernel keeps this much free in front of every frame (XDP_PACKET_HEADROOM); the note lies in it.
 #define CHUNK_HEADROOM 256u
+// A rest of recv, and at most a quarter of what the ring covers at the rate of 64-byte frames at 10 Gbit/s (67 ns
+// each).
+#define REST_NS 300000L
+#define FRAME_NS 64L
+#define BUSY_TRIES 100
+#define BUSY_WAIT_US 10000
 #define SNAPLEN_MIN 16u // both MAC addresses and a restored VLAN tag
 
 static void shared_release(struct xdp_shared *shared)
@@ -74,7 +82,7 @@ static uint32_t power_of_two_below(uint64_t n)
 static int set_up_memory(
         struct xdp_source *x, const struct source_live_config *c, const struct xdp_interface *i, struct error *e)
 {
-	uint64_t bytes = (c->ring_bytes ? c->ring_bytes : RING_BYTES_DEFAULT) / i->queues;
+	uint64_t bytes = (uint64_t)(c->ring_bytes ? c->ring_bytes : RING_BYTES_DEFAULT) * RING_FACTOR / i->queues;
 	struct xsk_umem_config config = {.frame_size = x->chunk_bytes, .comp_size = 64};
 	uint32_t chunks, at;
 	int r;
@@ -117,8 +125,12 @@ static int set_up_socket(struct xdp_source *x, uint32_t chunks, const struct xdp
 	        // A driver's zero-copy queue would not feed a program in generic mode.
 	        .bind_flags = (uint16_t)(XDP_USE_NEED_WAKEUP | (x->shared->program.native ? 0 : XDP_COPY)),
 	};
-	int r = xsk_socket__create(&x->socket, i->name, x->queue, x->umem, &x->rx, NULL, &config);
+	int r, tries = 0;
 
+	// The kernel lets go of a queue a moment after the socket there was closed, such as by the recorder before us.
+	do
+		r = xsk_socket__create(&x->socket, i->name, x->queue, x->umem, &x->rx, NULL, &config);
+	while (r == -EBUSY && ++tries < BUSY_TRIES && usleep(BUSY_WAIT_US) == 0);
 	if (r < 0)
 		return error_set(e, r, "interface %s: AF_XDP socket on queue %u: %s%s", i->name, x->queue, strerror(-r),
 		        r == -EBUSY ? "; another process has it, end that first (ss --xdp shows it)" : "");
@@ -153,6 +165,8 @@ static int source_new(struct xdp_shared *shared, const struct source_live_config
 	snprintf(x->lane.interface, sizeof(x->lane.interface), "%s", i->name);
 	snprintf(x->source.name, sizeof(x->source.name), "%s", i->name);
 	r = set_up_memory(x, c, i, e);
+	if (r >= 0)
+		x->rest_ns = r * FRAME_NS / 4 < REST_NS ? r * FRAME_NS / 4 : REST_NS;
 	if (r >= 0)
 		r = set_up_socket(x, (uint32_t)r, i, e);
 	if (r < 0) {

@@ -46,10 +46,12 @@ flags_lines() { printf '%s\n' "${LINES_OUT[@]}" | grep '^flags=' | tr '\n' ' '; 
 
 # exact NAME SEND-ARGS...: sent on va, captured on vb.
 exact() {
-    local name=$1 sent count
+    local name=$1 sent count before
     shift
     start_dump -i vb || { fail "$name: $FIRST"; return; }
+    before=$(link_counter vb rx packets)
     sent=$("$T/send_frames" -i va "$@")
+    await_frames vb $((before + $(frames_of "$sent"))) || say "    not all frames arrived"
     stop_dump
     count=$(value frames)
     equal "$name: frames" "$sent" "$(frames_line)"

@@ -40,6 +40,24 @@ int cli_data_dir(char *out, unsigned long size)
 	return n < 0 || (unsigned long)n >= size ? -ENAMETOOLONG : 0;
 }
 
+int cli_cache_dir(char *out, unsigned long size)
+{
+	const char *own = getenv("SEALTAP_HOME"), *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+	int n;
+
+	if (own && own[0])
+		n = snprintf(out, size, "%s/cache", own);
+	else if (geteuid() == 0)
+		n = snprintf(out, size, "/var/cache/sealtap");
+	else if (xdg && xdg[0] == '/')
+		n = snprintf(out, size, "%s/sealtap", xdg);
+	else if (home && home[0])
+		n = snprintf(out, size, "%s/.cache/sealtap", home);
+	else
+		return -ENOENT;
+	return n < 0 || (unsigned long)n >= size ? -ENAMETOOLONG : 0;
+}
+
 int cli_make_dirs(const char *dir)
 {
 	char path[PATH_MAX];

@@ -43,9 +43,10 @@ static void print_summary(const struct packet_output *o, const struct merge_resu
 	json_t *line;
 
 	if (o->json) {
-		line = json_pack("{s:s, s:I, s:b}", "result",
+		line = json_pack("{s:s, s:I, s:I, s:b}", "result",
 		        code == CLI_OK ? "done" : verdict_word((enum verdict)code), "packets",
-		        (json_int_t)result->packets, "beyond_signed", result->beyond_signed);
+		        (json_int_t)result->packets, "frames_read", (json_int_t)result->frames, "beyond_signed",
+		        result->beyond_signed);
 		json_dumpf(line, stderr, JSON_COMPACT);
 		fputc('\n', stderr);
 		json_decref(line);

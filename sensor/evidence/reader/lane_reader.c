@@ -241,6 +241,7 @@ static void frame_count(struct lane_reader *r, const struct zstd_frame *frame, c
 		                                    .number = r->frames,
 		                                    .offset = r->offset,
 		                                    .stored = frame->stored,
+		                                    .first = r->packets,
 		                                    .packets = result->packets,
 		                                    .ts_min = result->ts_min,
 		                                    .ts_max = result->ts_max,
@@ -306,6 +307,7 @@ static int frame_next(struct lane_reader *r)
 			segment_end(r);
 		return 0;
 	}
+	t->frames++;
 	if (!r->content) {
 		r->content = malloc(FRAME_RAW_MAX);
 		if (!r->content)

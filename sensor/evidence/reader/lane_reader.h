@@ -22,6 +22,7 @@ struct lane_tools {
 	const struct segment_list *list;
 	const struct packet_choice *choice; // NULL: every packet
 	struct verify_report *report;       // what failed
+	uint64_t frames;                    // read so far
 };
 
 // Makes them for so many lanes; list and report are borrowed. 0 or a negative errno; to be released in either case.

@@ -29,7 +29,8 @@ struct frame_plan {
 struct frame_seen {
 	const struct listed_lane *lane;
 	uint32_t segment;
-	uint64_t number, offset, stored, packets, ts_min, ts_max;
+	uint64_t number, offset, stored;
+	uint64_t first, packets, ts_min, ts_max;
 	const uint8_t *root;
 	const uint8_t *content;
 	uint32_t content_len; // EPBs; 0 for the first and the last frame

@@ -155,6 +155,7 @@ static int merge_run(struct merge *m, const struct segment_list *list, const str
 	if (r == 0)
 		r = merge_packets(m, &result->packets);
 	result->beyond_signed = lane_merge_beyond_signed(&m->lanes);
+	result->frames = m->lanes.tools.frames;
 	return r;
 }
 

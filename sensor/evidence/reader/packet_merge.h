@@ -9,6 +9,7 @@
 struct merge_result {
 	struct verify_report *report; // what does not hold in the ledger, in stored bytes, in roots
 	uint64_t packets;
+	uint64_t frames;    // that were read for them
 	bool beyond_signed; // packets were written that nobody signed yet
 };
 

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sensor/cli/index_cache.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "sensor/cli/cli.h"
+
+#define INDEX_BYTES_MAX (256u << 20)
+#define NAME_MAX_LEN 48u
+
+void index_cache_open(struct index_cache *c, const uint8_t recording_id[DIGEST_LEN])
+{
+	char path[PATH_MAX];
+	size_t len;
+
+	c->dirfd = -1;
+	if (cli_cache_dir(path, sizeof(path)) < 0)
+		return;
+	len = strlen(path);
+	if (sizeof(path) - len < sizeof("/index/") + 2 * DIGEST_LEN)
+		return;
+	len += (size_t)snprintf(path + len, sizeof(path) - len, "/index/");
+	for (unsigned i = 0; i < DIGEST_LEN; i++)
+		len += (size_t)snprintf(path + len, sizeof(path) - len, "%02x", recording_id[i]);
+	if (cli_make_dirs(path) == 0)
+		c->dirfd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+}
+
+void index_cache_close(struct index_cache *c)
+{
+	if (c->dirfd >= 0)
+		close(c->dirfd);
+	c->dirfd = -1;
+}
+
+static void file_name(uint32_t lane, uint32_t segment, const char *suffix, char out[NAME_MAX_LEN])
+{
+	snprintf(out, NAME_MAX_LEN, "%u-%08u.idx%s", lane, segment, suffix);
+}
+
+uint8_t *index_cache_get(struct index_cache *c, uint32_t lane, uint32_t segment, size_t *ret_len)
+{
+	char name[NAME_MAX_LEN];
+	uint8_t *data = NULL;
+	struct stat st;
+	size_t done = 0, len = 0;
+	int fd;
+
+	if (c->dirfd < 0)
+		return NULL;
+	file_name(lane, segment, "", name);
+	fd = openat(c->dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd < 0)
+		return NULL;
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 && st.st_size <= INDEX_BYTES_MAX) {
+		len = (size_t)st.st_size;
+		data = malloc(len);
+	}
+	while (data && done < len) {
+		ssize_t n = read(fd, data + done, len - done);
+
+		if (n <= 0)
+			break;
+		done += (size_t)n;
+	}
+	close(fd);
+	if (!data || done < len) {
+		free(data);
+		return NULL;
+	}
+	*ret_len = len;
+	return data;
+}
+
+void index_cache_put(struct index_cache *c, uint32_t lane, uint32_t segment, const uint8_t *data, size_t len)
+{
+	char name[NAME_MAX_LEN], temporary[NAME_MAX_LEN], suffix[24];
+	size_t done = 0;
+	int fd;
+
+	if (c->dirfd < 0 || len > INDEX_BYTES_MAX)
+		return;
+	snprintf(suffix, sizeof(suffix), ".%d.tmp", (int)getpid());
+	file_name(lane, segment, "", name);
+	file_name(lane, segment, suffix, temporary);
+	fd = openat(c->dirfd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return;
+	while (done < len) {
+		ssize_t n = write(fd, data + done, len - done);
+
+		if (n <= 0)
+			break;
+		done += (size_t)n;
+	}
+	if (close(fd) < 0 || done < len || renameat(c->dirfd, temporary, c->dirfd, name) < 0)
+		unlinkat(c->dirfd, temporary, 0);
+}

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// A selection as a packet_choice that reads by index what has one, and makes one of what it reads whole. One thread.
+#pragma once
+
+#include "sensor/cli/index_cache.h"
+#include "sensor/cli/selection.h"
+
+struct indexed_lane {
+	struct frame_plan plan; // of the segment under way
+	struct planned_frame *frames;
+	struct index_builder *builder;
+	bool broken; // no memory for this segment's index
+};
+
+struct indexed_choice {
+	struct packet_choice choice; // for packet_output
+	struct selection *selection;
+	const char *verb;
+	bool with_index;
+	struct index_cache cache;
+	struct indexed_lane *lanes;
+	size_t lane_count;
+};
+
+// Both are borrowed. with_index false: no index is used, and none made.
+void indexed_choice_init(struct indexed_choice *c, struct selection *selection, const char *verb, bool with_index);
+void indexed_choice_release(struct indexed_choice *c);

@@ -12,6 +12,7 @@
 #include "sealtap/evidence.h"
 #include "sensor/cli/cli.h"
 #include "sensor/cli/quantity.h"
+#include "sensor/ipc/core_list.h"
 
 // Users of the roles where the system has none of their own: in the range that systemd keeps for services' transient
 // users (61184 to 65519), which nobody logs in with.
@@ -20,7 +21,8 @@
 
 void run_options_init(struct run_options *o, const char *verb)
 {
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	cpu_set_t allowed;
+	long cores = core_list_allowed(&allowed) < 0 ? sysconf(_SC_NPROCESSORS_ONLN) : CPU_COUNT(&allowed);
 
 	*o = (struct run_options){
 	        .verb = verb,
@@ -30,10 +32,10 @@ void run_options_init(struct run_options *o, const char *verb)
 	        .flush_ms = 1000,
 	        .segment_mib = 512,
 	        .segment_ns = 300 * 1000000000ULL,
-	        .sealers = cores > 1 ? (uint64_t)(strcmp(verb, "capture") == 0 ? cores - 1 : cores) : 1,
+	        .sealers = strcmp(verb, "capture") == 0 ? 0
+	                   : cores > 64                 ? 64
+	                                                : (uint64_t)cores,
 	};
-	if (o->sealers > 64)
-		o->sealers = 64;
 }
 
 static int number(const char *name, const char *value, uint64_t least, uint64_t most, uint64_t *ret, struct error *e)
@@ -89,6 +91,27 @@ static int direction(const char *value, uint32_t *ret, struct error *e)
 	return error_set(e, -EINVAL, "direction: \"%s\" is none of in, out, both", value);
 }
 
+static int cores(const char *name, const char *value, cpu_set_t *ret, struct error *e)
+{
+	cpu_set_t set, allowed;
+	char text[256];
+	int missing;
+
+	if (core_list_parse(value, &set) < 0)
+		return error_set(e, -EINVAL, "%s: \"%.64s\" is not a list of cores such as 2-5,8 (0 to %d)", name,
+		        value, CPU_SETSIZE - 1);
+	if (core_list_allowed(&allowed) == 0 && (missing = core_list_missing(&set, &allowed)) >= 0) {
+		core_list_text(&allowed, text, sizeof(text));
+		return error_set(e, -EINVAL,
+		        "%s: core %d is not one that this process may use, which are %s; choose among these, or look "
+		        "at "
+		        "taskset and the cpuset of the cgroup",
+		        name, missing, text);
+	}
+	*ret = set;
+	return 0;
+}
+
 int run_options_set(struct run_options *o, const char *name, const char *value, struct error *e)
 {
 	static const struct job *const sizes = NULL; // for sizeof only
@@ -137,6 +160,10 @@ int run_options_set(struct run_options *o, const char *name, const char *value, 
 		return number(name, value, 4, 2047, &o->ring_mib, e);
 	if (strcmp(name, "sealers") == 0)
 		return number(name, value, 1, 256, &o->sealers, e);
+	if (strcmp(name, "rx-cores") == 0 && strcmp(o->verb, "capture") == 0)
+		return cores(name, value, &o->rx_cores, e);
+	if (strcmp(name, "seal-cores") == 0 && strcmp(o->verb, "capture") == 0)
+		return cores(name, value, &o->seal_cores, e);
 	if (strcmp(name, "rx-threads") == 0 && strcmp(o->verb, "capture") == 0)
 		return number(name, value, 1, 64, &o->rx_threads, e);
 	if (strcmp(name, "direction") == 0 && strcmp(o->verb, "capture") == 0)
@@ -231,8 +258,12 @@ int run_options_job(const struct run_options *o, enum job_kind kind, unsigned so
 	job->ring_bytes = (o->ring_mib ? o->ring_mib : 64) << 20;
 	// Live, the pool is what bridges a stall of the disk; a file waits, and a small pool stays in the processor's
 	// cache.
-	job->pool_blocks = (uint32_t)(o->pool_mib ? o->pool_mib : kind == JOB_CAPTURE ? 256 : 2 * o->sealers + 2);
+	job->pool_blocks = (uint32_t)(o->pool_mib           ? o->pool_mib
+	                              : kind == JOB_CAPTURE ? JOB_POOL_BLOCKS
+	                                                    : 2 * o->sealers + 2);
 	job->sealers = (uint32_t)o->sealers;
+	job->rx_cores = o->rx_cores;
+	job->seal_cores = o->seal_cores;
 	job->rx_threads = (uint32_t)o->rx_threads;
 	job->direction = o->direction;
 	job->flush_ms = (uint32_t)o->flush_ms;

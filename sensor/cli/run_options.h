@@ -28,7 +28,9 @@ struct run_options {
 	uint64_t snaplen;
 	uint64_t pool_mib;
 	uint64_t ring_mib; // of the kernel, per interface; 0: the default
-	uint64_t sealers;
+	uint64_t sealers;  // 0: as the recorder finds right for the cores
+	cpu_set_t rx_cores;
+	cpu_set_t seal_cores;
 	uint64_t rx_threads; // per interface; 0: the driver's choice
 	uint32_t direction;  // 1 in, 2 out, 0 both
 	uint64_t flush_ms;

@@ -32,9 +32,15 @@ static const char help[] =
         "      --pool MIB                 memory that bridges stalls of the disk (default 256)\n"
         "      --ring MIB                 memory of the kernel that bridges stalls of this program, per interface "
         "(default 64)\n"
-        "      --sealers N                threads that commit and compress (default: cores - 1)\n"
+        "      --sealers N                threads that commit and compress (default: one per core that\n"
+        "                                 is left to them)\n"
         "      --rx-threads N             threads and rings of each interface; a conversation stays in one (default "
         "1)\n"
+        "      --rx-cores LIST            cores for receiving threads, one each, such as 2-5,8 (default: any near the "
+        "card)\n"
+        "      --seal-cores LIST          cores for sealers, one each (default: from four cores on, those that are "
+        "not\n"
+        "                                 kept free for receiving)\n"
         "      --flush-ms N               a crash of a process costs at most so much (default 1000)\n"
         "      --driver afpacket|dpdk|pcap|xdp\n"
         "                                 how to capture (default afpacket). afpacket sees a copy of every frame, "
@@ -67,6 +73,8 @@ static const struct option options[] = {
         {"ring", required_argument, NULL, RUN_NAMED},
         {"sealers", required_argument, NULL, RUN_NAMED},
         {"rx-threads", required_argument, NULL, RUN_NAMED},
+        {"rx-cores", required_argument, NULL, RUN_NAMED},
+        {"seal-cores", required_argument, NULL, RUN_NAMED},
         {"direction", required_argument, NULL, RUN_NAMED},
         {"flush-ms", required_argument, NULL, RUN_NAMED},
         {"config", required_argument, NULL, RUN_CONFIG},

@@ -60,7 +60,7 @@ static bool job_valid(const struct job *job, size_t size)
 	for (unsigned i = 0; i < job->source_count; i++)
 		if (!ENDS(job->source[i].name))
 			return false;
-	return job->pool_blocks >= 4 && job->sealers >= 1 && job->flush_ms >= 10;
+	return job->pool_blocks >= 4 && (job->sealers >= 1 || job->kind == JOB_CAPTURE) && job->flush_ms >= 10;
 }
 
 int job_map(int fd, const struct job **ret_job, struct error *e)

@@ -13,6 +13,8 @@
 
 #include "sensor/evidence/digest.h"
 #include "sensor/ipc/roles.h"
+#include "sensor/recorder/announce.h"
+#include "sensor/recorder/file_system.h"
 #include "sensor/recorder/run.h"
 #include "sensor/recorder/watch.h"
 #include "sensor/sandbox/sandbox.h"
@@ -25,11 +27,29 @@ static int fail(const struct error *e)
 	return EXIT_FAILURE;
 }
 
+// As the user it now is: where permissions are another program's to judge, that says more than any look at them.
+static int check_writing(const struct job *job, int segments_fd, struct error *e)
+{
+	struct file_system fs = {.name = "its file system"};
+	int fd = file_system_nameless(segments_fd);
+
+	file_system_of(segments_fd, &fs);
+	if (fd < 0)
+		return error_set(e, fd,
+		        "the recorder, as user %u, can make no file in %s/segments, on %s: %s; record onto a local "
+		        "disk "
+		        "and copy the finished recording there",
+		        (unsigned)geteuid(), job->recording, fs.name, strerror(-fd));
+	close(fd);
+	return 0;
+}
+
 static int start_keeper(struct recorder *r, struct error *e)
 {
 	union wire_message answer;
 	int result;
 
+	announce_to_ledger(r, RECORDER_SEGMENTS_FD);
 	for (unsigned i = 0; i < r->source_count; i++) {
 		struct wire_plain detail = {.number = r->job_source[i]};
 
@@ -43,6 +63,8 @@ static int start_keeper(struct recorder *r, struct error *e)
 		if (result < 0)
 			return error_set(e, result, "the keeper does not answer");
 	}
+	if (r->job->kind == JOB_CAPTURE)
+		announce_to_operator(r);
 	struct wire_plain start = {0};
 
 	result = keeper_call(r, WIRE_START, &start, sizeof(start), sizeof(answer.plain), &answer);
@@ -186,6 +208,8 @@ int main(void)
 	if (watch_new(&r, &watch) < 0)
 		return fail((error_set(&e, -ENOMEM, "out of memory"), &e));
 	if (sandbox_enter(&sandbox, &e) < 0)
+		return fail(&e);
+	if (r.pool.shared->generation == 0 && check_writing(job, RECORDER_SEGMENTS_FD, &e) < 0)
 		return fail(&e);
 	if (start_keeper(&r, &e) < 0)
 		return fail(&e);

@@ -136,7 +136,7 @@ void *notary_main(void *arg)
 {
 	struct notary *n = arg;
 
-	pthread_setname_np(pthread_self(), "notary");
+	cores_enter(n->recorder, "notary", -1, NULL, false);
 	for (;;) {
 		uint32_t seen = doorbell_read(&n->bell), id;
 		bool last = atomic_load(&n->finish);

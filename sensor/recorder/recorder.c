@@ -9,8 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "sensor/ipc/roles.h"
 #include "sensor/filter/filter.h"
+#include "sensor/ipc/roles.h"
+#include "sensor/recorder/machine.h"
 #include "sensor/recorder/notary.h"
 #include "sensor/recorder/run.h"
 #include "sensor/sources/drivers.h"
@@ -93,9 +94,11 @@ static int open_sources(struct recorder *r, struct error *e)
 	memset(r->extra_fd, -1, job->source_count * sizeof(*r->extra_fd));
 	for (unsigned i = 0; i < job->source_count; i++) {
 		struct source **at = &r->source[r->source_count];
-		int n = job->kind == JOB_INGEST ? open_file(job, i, at, &r->extra_fd[i], e)
-		                                : open_interface(job, i, at, e);
+		int n;
 
+		machine_prefer(job->kind == JOB_CAPTURE ? machine_node(job->source[i].name) : -1); // for its rings
+		n = job->kind == JOB_INGEST ? open_file(job, i, at, &r->extra_fd[i], e) : open_interface(job, i, at, e);
+		machine_prefer(-1);
 		if (n < 0)
 			return n;
 		if (job->kind == JOB_INGEST)
@@ -109,6 +112,24 @@ static int open_sources(struct recorder *r, struct error *e)
 		}
 	}
 	return 0;
+}
+
+// Before frames begin to arrive. Each interface's part of the pool lies near its card, as far as they have equal
+// shares.
+static int fill_pool(struct recorder *r, struct error *e)
+{
+	const struct job *job = r->job;
+	uint32_t share = r->pool.blocks / job->source_count;
+	int result = 0;
+
+	for (unsigned i = 0; i < job->source_count && result == 0; i++) {
+		machine_prefer(machine_node(job->source[i].name));
+		result = pool_fill(
+		        &r->pool, share * i, i + 1 == job->source_count ? r->pool.blocks : share * (i + 1), e);
+	}
+	machine_prefer(-1);
+	pool_lock(&r->pool);
+	return result;
 }
 
 static int rx_init(struct recorder *r, unsigned index)
@@ -128,8 +149,6 @@ static int rx_init(struct recorder *r, unsigned index)
 		rx->stack[rx->stack_size++] = id;
 	rx->share = rx->stack_size;
 	atomic_store(&rx->stacked, rx->stack_size);
-	// A file after the other; interfaces beside each other.
-	rx->first_source = r->job->kind == JOB_INGEST ? 0 : index;
 	rx->source_count = r->job->kind == JOB_INGEST ? r->source_count : 1;
 	return 0;
 }
@@ -160,22 +179,33 @@ int recorder_open(struct recorder *r, const struct job *job, struct error *e)
 	result = filter_new(job->filter, &r->filter, e);
 	if (result < 0)
 		return result;
+	result = pool_map(RECORDER_POOL_FD, job->pool_blocks, &r->pool, e);
+	if (result == 0 && job->kind == JOB_CAPTURE)
+		result = fill_pool(r, e);
+	if (result < 0)
+		return result;
 	result = open_sources(r, e);
 	if (result < 0)
 		return result;
-	result = pool_map(RECORDER_POOL_FD, job->pool_blocks, &r->pool, e);
-	if (result < 0)
-		return result;
+	for (unsigned i = 0; i < job->source_count; i++) {
+		uint64_t mbit = job->kind == JOB_CAPTURE ? machine_link_mbit(job->source[i].name) : 0;
+
+		r->link_mbit = mbit && (i == 0 || r->link_mbit) ? r->link_mbit + mbit : 0;
+	}
 	r->rx_count = job->kind == JOB_INGEST ? 1 : r->source_count;
 	if (r->pool.blocks / r->rx_count < 2)
 		return error_set(e, -ENOBUFS,
 		        "a pool of %u MiB is too small for %u RX threads; give --pool at least %u", r->pool.blocks,
 		        r->rx_count, 2 * r->rx_count);
-	r->sealer_count = job->sealers;
 	r->rx = calloc(r->rx_count, sizeof(*r->rx));
+	if (!r->rx)
+		return error_set(e, -ENOMEM, "out of memory");
+	for (unsigned i = 0; i < r->rx_count; i++) // a file after the other; interfaces beside each other
+		r->rx[i].first_source = job->kind == JOB_INGEST ? 0 : i;
+	r->sealer_count = cores_sealers(r);
 	r->sealer = aligned_alloc(64, r->sealer_count * sizeof(*r->sealer));
 	r->channel = aligned_alloc(64, r->rx_count * r->sealer_count * sizeof(*r->channel));
-	if (!r->rx || !r->sealer || !r->channel)
+	if (!r->sealer || !r->channel)
 		return error_set(e, -ENOMEM, "out of memory");
 	memset(r->sealer, 0, r->sealer_count * sizeof(*r->sealer));
 	memset(r->channel, 0, r->rx_count * r->sealer_count * sizeof(*r->channel));
@@ -188,6 +218,9 @@ int recorder_open(struct recorder *r, const struct job *job, struct error *e)
 		r->sealer[i].recorder = r;
 		r->sealer[i].index = i;
 	}
+	if (job->kind == JOB_CAPTURE)
+		cores_plan(r);
+	cores_raise(r);
 	if (result == 0)
 		result = segment_table_new(&r->segments, RECORDER_KEEPER_FD, &r->keeper_mutex, &r->pool);
 	if (result == 0)
@@ -249,6 +282,7 @@ int recorder_run(struct recorder *r, void (*tick)(struct recorder *r, void *cont
 		failed = pthread_create(&r->sealer[sealers].thread, NULL, sealer_main, &r->sealer[sealers]);
 	for (; !failed && rxs < r->rx_count; rxs++)
 		failed = pthread_create(&r->rx[rxs].thread, NULL, rx_main, &r->rx[rxs]);
+	cores_lower(r);
 	if (failed) // half a pipeline is of no use, and the process is about to end
 		return error_set(e, -failed, "cannot start a thread: %s", strerror(failed));
 

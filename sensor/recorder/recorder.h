@@ -14,6 +14,7 @@
 #include "sensor/evidence/merkle.h"
 #include "sensor/ipc/job.h"
 #include "sensor/ipc/wire.h"
+#include "sensor/recorder/cores.h"
 #include "sensor/recorder/pool.h"
 #include "sensor/recorder/ring.h"
 
@@ -88,6 +89,7 @@ struct rx {
 	_Atomic uint64_t turns;     // of the receive loop: one that stands still has stalled
 	int result;
 	_Atomic bool done;
+	struct placement placement;
 };
 
 struct sealer {
@@ -95,6 +97,7 @@ struct sealer {
 	pthread_t thread;
 	unsigned index;
 	bool dense; // the block before did not compress
+	struct placement placement;
 	struct doorbell bell;
 };
 
@@ -138,6 +141,9 @@ struct recorder {
 	_Atomic int level;            // zstd
 	_Atomic uint64_t packets;     // appended to blocks, for --packets
 	_Atomic int stop;             // enum stop_reason, the first one stays
+	uint64_t link_mbit;           // of all interfaces together; 0: one is not told
+	bool rx_raised;               // receiving threads have a higher priority than others
+	int usual_nice;               // of the others
 	_Atomic bool rx_gone;         // no RX thread will publish any more
 	_Atomic bool sealers_gone;
 };

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sensor/recorder/clock.h"
 #include "sensor/filter/filter.h"
+#include "sensor/recorder/clock.h"
 #include "sensor/recorder/recorder.h"
 
 #define BATCH 256u
@@ -400,10 +400,8 @@ void *rx_main(void *arg)
 {
 	struct rx *rx = arg;
 	struct recorder *r = rx->recorder;
-	char name[16];
 
-	snprintf(name, sizeof(name), "rx%u", rx->index); // top -H shows which thread is short of time
-	pthread_setname_np(pthread_self(), name);
+	cores_enter(r, "rx", (int)rx->index, &rx->placement, r->rx_raised);
 	for (uint32_t i = 0; i < rx->source_count; i++) {
 		int stop = atomic_load(&r->stop), result;
 

@@ -130,10 +130,8 @@ void *sealer_main(void *arg)
 	ZSTD_CCtx *z = ZSTD_createCCtx();
 	uint32_t *spare = malloc(r->rx_count * sizeof(*spare));
 	struct commit *c = NULL;
-	char name[16];
 
-	snprintf(name, sizeof(name), "sealer%u", s->index);
-	pthread_setname_np(pthread_self(), name);
+	cores_enter(r, "sealer", (int)s->index, &s->placement, false);
 	if (!z || !spare || commit_new(&c) < 0) {
 		fprintf(stderr, "sealtap-recorder: no memory for a sealer\n");
 		recorder_stop(r, STOP_FAILED);

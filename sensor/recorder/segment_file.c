@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "sensor/recorder/file_system.h"
 #include "sensor/recorder/segment_frames.h"
 
 #define RESERVE_STEP (16u << 20) // allocated ahead in steps of this
@@ -197,6 +198,7 @@ void segment_file_free(struct segment_file *f)
 
 static int open_path(int dir_fd, uint32_t lane, uint32_t number, int flags, bool *ret_direct)
 {
+	struct file_system fs;
 	char path[64];
 	int fd;
 
@@ -205,6 +207,13 @@ static int open_path(int dir_fd, uint32_t lane, uint32_t number, int flags, bool
 		return -errno;
 	snprintf(path, sizeof(path), "%u/%08u.pcapng.zst", lane, number);
 	flags |= O_RDWR | O_NOFOLLOW | O_CLOEXEC;
+	// A server keeps the flag of the opening, where it may not be able to use it; taking it away here would be too
+	// late.
+	if (file_system_of(dir_fd, &fs) == 0 && fs.kind == FILE_SYSTEM_REMOTE) {
+		*ret_direct = false;
+		fd = openat(dir_fd, path, flags, 0640);
+		return fd < 0 ? -errno : fd;
+	}
 	fd = openat(dir_fd, path, flags | O_DIRECT, 0640);
 	*ret_direct = fd >= 0;
 	if (fd < 0 && errno == EINVAL) // no O_DIRECT here; the failed call may have made the file

@@ -458,7 +458,7 @@ void *writer_main(void *arg)
 	// looks: with half of it here there is an eighth for sealing.
 	uint64_t interval = r->job->flush_ms * 1000000ULL / 2, next = monotonic_ns() + interval;
 
-	pthread_setname_np(pthread_self(), "writer");
+	cores_enter(r, "writer", -1, NULL, false);
 	for (;;) {
 		uint32_t seen = doorbell_read(&w->bell);
 		bool last = atomic_load(&r->sealers_gone);

@@ -199,6 +199,10 @@ static int seccomp_enter(enum sandbox_role role)
 		r = ALLOW(ctx, SCMP_ACT_ALLOW, reader_calls);
 	if (r == 0 && (role == SANDBOX_RECORDER || role == SANDBOX_RECORDER_THREADS))
 		r = ALLOW(ctx, SCMP_ACT_ALLOW, recorder_calls);
+	// Threads lower their own priority. To raise it they have no right any more.
+	if (r == 0 && (role == SANDBOX_RECORDER || role == SANDBOX_RECORDER_THREADS))
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(setpriority), 2, SCMP_A0(SCMP_CMP_EQ, PRIO_PROCESS),
+		        SCMP_A1(SCMP_CMP_EQ, 0));
 	if (r == 0 && role == SANDBOX_RECORDER_THREADS) {
 		r = ALLOW(ctx, SCMP_ACT_ALLOW, recorder_threads_calls);
 		// Some PMDs ask for a socket in good faith when a port stops: refused, and no reason to end.

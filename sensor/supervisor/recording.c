@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "sensor/recorder/file_system.h"
+
 #define DIR_MODE 0750
 #define DEPTH_MAX 3 // RECORDING/segments/<lane>/
 
@@ -31,6 +33,35 @@ static int make_sub(int dir_fd, const char *name, uint32_t uid)
 	return fd;
 }
 
+// Refuses what cannot keep a recording, before anything is in it; says what the operator should know of the rest.
+static int check_file_system(const char *name, int dir_fd, struct error *e)
+{
+	struct file_system fs;
+	int fd, r = file_system_of(dir_fd, &fs);
+
+	if (r < 0)
+		return error_set(e, r, "the file system of %s cannot be looked at: %s", name, strerror(-r));
+	if (fs.kind == FILE_SYSTEM_NO_OWNERS)
+		return error_set(e, -ENOTSUP,
+		        "%s would lie on %s, which keeps neither owners nor modes, nor files beyond 4 GiB: record onto "
+		        "ext4, xfs or btrfs and copy the finished recording there with cp -r",
+		        name, fs.name);
+	fd = file_system_nameless(dir_fd);
+	if (fd < 0)
+		return error_set(e, fd, "no file can be made in %s (%s): %s", name, fs.name, strerror(-fd));
+	r = file_system_reserves(fd);
+	close(fd);
+	if (r < 0 && r != -ENOSPC && r != -EDQUOT)
+		return error_set(e, r,
+		        "%s would lie on %s, which cannot reserve room ahead (fallocate: %s), so a full disk would be "
+		        "met in the middle of a frame: record onto ext4, xfs, btrfs or tmpfs and copy the finished "
+		        "recording there",
+		        name, fs.name, strerror(-r));
+	if (file_system_caution(fs.kind))
+		fprintf(stderr, "sealtap: %s lies on %s: %s\n", name, fs.name, file_system_caution(fs.kind));
+	return 0;
+}
+
 int recording_make(const struct job *job, struct recording *ret_recording, struct error *e)
 {
 	struct recording r = {-1, -1, -1};
@@ -46,6 +77,14 @@ int recording_make(const struct job *job, struct recording *ret_recording, struc
 		return error_set(e, -errno, "cannot make the directory %s: %s", job->recording, strerror(errno));
 	}
 	r.dir_fd = open(job->recording, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (r.dir_fd >= 0) {
+		int refused = check_file_system(job->recording, r.dir_fd, e);
+
+		if (refused < 0) {
+			recording_unmake(job, &r);
+			return refused;
+		}
+	}
 	if (r.dir_fd < 0 || (r.segments_fd = make_sub(r.dir_fd, "segments", recorder)) < 0 ||
 	        (r.sources_fd = make_sub(r.dir_fd, "sources", recorder)) < 0 ||
 	        (fd = make_sub(r.dir_fd, "keys", keeper)) < 0 || close(fd) < 0 ||

@@ -29,8 +29,7 @@ void report_capturing(const struct run *run)
 	fprintf(stderr, "%scapturing on", run->shown ? "\n" : "");
 	for (unsigned i = 0; i < job->source_count; i++)
 		fprintf(stderr, "%s %s", i ? "," : "", job->source[i].name);
-	fprintf(stderr, " into %s (pool %u MiB, flush %u ms, %u sealers, zstd level %d); ^C ends\n", job->recording,
-	        job->pool_blocks, job->flush_ms, job->sealers, job->level);
+	fprintf(stderr, " into %s (flush %u ms, zstd level %d); ^C ends\n", job->recording, job->flush_ms, job->level);
 }
 
 void report_progress(struct run *run)

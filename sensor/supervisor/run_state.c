@@ -73,7 +73,9 @@ int run_start(struct run *run, int job_fd, int key_fd, int origins_fd, struct er
 	r = job_map(job_fd, &run->job, e);
 	if (r < 0)
 		return r;
-	r = pool_create(run->job->pool_blocks, &run->pool_fd, e);
+	// Huge pages are dear: a file waits, and DPDK's ports need them more.
+	r = pool_create(run->job->pool_blocks, run->job->kind == JOB_CAPTURE && strcmp(run->job->driver, "dpdk") != 0,
+	        &run->pool_fd, e);
 	if (r < 0)
 		return r;
 	r = recording_make(run->job, &run->recording, e);

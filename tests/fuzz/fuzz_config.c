@@ -28,7 +28,8 @@ static void check_job(const struct run_options *o, enum job_kind kind)
 	}
 	MUST(wire_text_ok(job->recording, sizeof(job->recording)) && wire_text_ok(job->filter, sizeof(job->filter)));
 	MUST(wire_text_ok(job->sensor, sizeof(job->sensor)) && wire_text_ok(job->reference, sizeof(job->reference)));
-	MUST(job->sealers > 0 && job->pool_blocks > 0 && job->segment_bytes > 0 && job->flush_ms > 0);
+	MUST((job->sealers > 0 || kind == JOB_CAPTURE) && job->pool_blocks > 0 && job->segment_bytes > 0 &&
+	        job->flush_ms > 0);
 	MUST(job->snaplen <= CAPLEN_MAX);
 	free(job);
 }

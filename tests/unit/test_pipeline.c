@@ -333,7 +333,7 @@ static struct job *prepare(const struct shape *shape)
 		if (fcntl(fd, F_GETFD) < 0)
 			assert_true(dup2(STDERR_FILENO, fd) == fd);
 	assert_int_equal(wire_pair(pair), 0);
-	assert_int_equal(pool_create(shape->blocks, &pool, &e), 0);
+	assert_int_equal(pool_create(shape->blocks, false, &pool, &e), 0);
 	place(pair[1], RECORDER_KEEPER_FD);
 	place(pool, RECORDER_POOL_FD);
 	place(open(directory, O_RDONLY | O_DIRECTORY), RECORDER_SEGMENTS_FD);

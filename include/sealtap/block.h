@@ -42,7 +42,7 @@ struct block {
 	uint64_t ts_max;
 	struct counters counters; // RX's part (all but recorded and dropped.disk) at the end of the block
 	struct block_loss loss[DROP_CAUSES];
-	uint8_t pad[40];
+	uint8_t pad[56];
 };
 _Static_assert(sizeof(struct block) % 64 == 0, "headers of two owners share no cache line");
 

@@ -36,9 +36,13 @@
 enum drop_cause { DROP_POOL, DROP_DISK, DROP_OVERSIZE, DROP_CRASH, DROP_CAUSES };
 extern const char *const drop_cause_names[DROP_CAUSES];
 
-// Section 2.3. All counters of a lane; a mask tells which of the driver's exist.
+// Section 2.3. All counters of a lane; a mask tells which of those that are not ours exist.
 #define COUNTERS_DRIVER_RECEIVED 1u
 #define COUNTERS_DRIVER_DROPPED 2u
+#define COUNTERS_NIC 4u // all of nic, or none
+
+enum nic_counter { NIC_RECEIVED, NIC_MISSED, NIC_FIFO, NIC_OVER, NIC_ERRORS, NIC_DROPPED, NIC_COUNTERS };
+extern const char *const nic_counter_names[NIC_COUNTERS];
 
 struct counters {
 	uint64_t received;
@@ -49,6 +53,7 @@ struct counters {
 	uint64_t dropped[DROP_CAUSES];
 	uint64_t driver_received;
 	uint64_t driver_dropped;
+	uint64_t nic[NIC_COUNTERS]; // of the interface, in its first lane
 	uint64_t driver_mask;
 };
-_Static_assert(sizeof(struct counters) == 96, "struct counters crosses process borders");
+_Static_assert(sizeof(struct counters) == 144, "struct counters crosses process borders");

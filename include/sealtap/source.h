@@ -77,6 +77,8 @@ struct source {
 	char detail[256]; // driver, offloads, mode: for the ledger
 	struct source_end end;
 	bool tells_direction; // of every packet, in packet.flags
+	bool own_queue;       // takes one queue of the interface: frames of a queue without a source go past all
+	uint32_t frame_max;   // longest frame that the driver can take; 0: no limit
 };
 
 struct source_file_config {

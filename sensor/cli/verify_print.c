@@ -145,6 +145,11 @@ static void print_facts(const struct verify_report *r)
 	if (r->totals.driver_mask & COUNTERS_DRIVER_DROPPED)
 		printf(", %" PRIu64 " dropped by the driver", r->totals.driver_dropped);
 	printf("; complete: %s\n", complete_word(r->complete));
+	if (r->totals.driver_mask & COUNTERS_NIC)
+		printf("  interfaces    %" PRIu64 " received, %" PRIu64 " missed, %" PRIu64 " fifo, %" PRIu64
+		       " over, %" PRIu64 " errors, %" PRIu64 " dropped, as the kernel counted\n",
+		        r->totals.nic[NIC_RECEIVED], r->totals.nic[NIC_MISSED], r->totals.nic[NIC_FIFO],
+		        r->totals.nic[NIC_OVER], r->totals.nic[NIC_ERRORS], r->totals.nic[NIC_DROPPED]);
 	if (r->signatures_hold)
 		printf("  covered until %s (the sensor's clock)%s\n", when(r->covered_until_ns, time_text),
 		        r->closed ? "; closed" : "; not closed");

@@ -187,6 +187,7 @@ json_t *json_counters(const struct counters *c)
 {
 	json_t *dropped = json_object();
 	json_t *driver = json_object();
+	json_t *all;
 
 	for (int i = 0; i < DROP_CAUSES; i++)
 		json_object_set_new(dropped, drop_cause_names[i], json_u64(c->dropped[i]));
@@ -194,7 +195,15 @@ json_t *json_counters(const struct counters *c)
 		json_object_set_new(driver, "received", json_u64(c->driver_received));
 	if (c->driver_mask & COUNTERS_DRIVER_DROPPED)
 		json_object_set_new(driver, "dropped", json_u64(c->driver_dropped));
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "received", json_u64(c->received), "recorded",
+	all = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "received", json_u64(c->received), "recorded",
 	        json_u64(c->recorded), "filtered", json_u64(c->filtered), "out_of_scope", json_u64(c->out_of_scope),
 	        "shunted", json_u64(c->shunted), "dropped", dropped, "driver", driver);
+	if (all && (c->driver_mask & COUNTERS_NIC)) {
+		json_t *nic = json_object();
+
+		for (int i = 0; i < NIC_COUNTERS; i++)
+			json_object_set_new(nic, nic_counter_names[i], json_u64(c->nic[i]));
+		json_object_set_new(all, "nic", nic);
+	}
+	return all;
 }

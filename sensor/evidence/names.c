@@ -7,3 +7,12 @@ const char *const drop_cause_names[DROP_CAUSES] = {
         [DROP_OVERSIZE] = "oversize",
         [DROP_CRASH] = "crash",
 };
+
+const char *const nic_counter_names[NIC_COUNTERS] = {
+        [NIC_RECEIVED] = "received",
+        [NIC_MISSED] = "missed",
+        [NIC_FIFO] = "fifo",
+        [NIC_OVER] = "over",
+        [NIC_ERRORS] = "errors",
+        [NIC_DROPPED] = "dropped",
+};

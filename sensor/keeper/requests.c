@@ -31,6 +31,9 @@ static bool counters_grew(const struct counters *from, const struct counters *to
 		return false;
 	if ((both & COUNTERS_DRIVER_DROPPED) && to->driver_dropped < from->driver_dropped)
 		return false;
+	for (int i = 0; i < NIC_COUNTERS && (both & COUNTERS_NIC); i++)
+		if (to->nic[i] < from->nic[i])
+			return false;
 	for (int i = 0; i < DROP_CAUSES; i++)
 		if (to->dropped[i] < from->dropped[i])
 			return false;
@@ -223,7 +226,9 @@ static int source(struct keeper *k, int fd, const union wire_message *m)
 static int incident(struct keeper *k, int fd, const union wire_message *m)
 {
 	static const char *const kinds[] = {"recorder-resumed", "adopted", "disk-full", "disk-error", "source-failed",
-	        "interface-down", "overload", "stalled"};
+	        "interface-down", "overload", "stalled", "interface-up", "interface-renamed", "interface-back",
+	        "carrier-lost", "carrier-back", "mtu-changed", "interface-removed", "queues-changed", "offload-changed",
+	        "promiscuous-lost", "starved"};
 	bool known = false;
 	int r;
 

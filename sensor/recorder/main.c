@@ -216,8 +216,11 @@ int main(void)
 	if (r.pool.shared->generation > 0 && adopt(&r, RECORDER_SEGMENTS_FD, &e) < 0)
 		return fail(&e);
 	wire_send_plain(ROLE_SUPERVISOR_FD, WIRE_CAPTURING, 0, 0, NULL);
+	if (link_watch_start(r.links, &r) < 0)
+		return fail((error_set(&e, -EAGAIN, "cannot start the thread that watches the interfaces"), &e));
 	if (recorder_run(&r, watch_tick, watch, &e) < 0)
 		return fail(&e);
+	link_watch_stop(r.links);
 	watch_status(&r);
 	watch_free(watch);
 	if (job->kind == JOB_INGEST)

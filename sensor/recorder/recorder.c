@@ -184,7 +184,9 @@ int recorder_open(struct recorder *r, const struct job *job, struct error *e)
 		result = fill_pool(r, e);
 	if (result < 0)
 		return result;
-	result = open_sources(r, e);
+	result = link_watch_new(job, &r->links, e);
+	if (result == 0)
+		result = open_sources(r, e);
 	if (result < 0)
 		return result;
 	for (unsigned i = 0; i < job->source_count; i++) {
@@ -258,6 +260,7 @@ void recorder_free(struct recorder *r)
 			close(r->extra_fd[i]);
 	free(r->extra_fd);
 	filter_free(r->filter);
+	link_watch_free(r->links);
 }
 
 static bool rx_done(const struct recorder *r)

@@ -15,6 +15,7 @@
 #include "sensor/ipc/job.h"
 #include "sensor/ipc/wire.h"
 #include "sensor/recorder/cores.h"
+#include "sensor/recorder/link_watch.h"
 #include "sensor/recorder/pool.h"
 #include "sensor/recorder/ring.h"
 
@@ -66,7 +67,9 @@ struct rx_lane {        // RX thread
 	uint64_t stats_at_ns;
 	uint64_t driver_received; // counted by the drivers of earlier recorders: ours counts from 0
 	uint64_t driver_dropped;
-	bool dirty; // counters changed since the last block was published
+	uint64_t nic[NIC_COUNTERS]; // of the interface, likewise
+	bool tells_nic;             // the first lane of an interface that is watched
+	bool dirty;                 // counters changed since the last block was published
 	bool ended;
 	struct pool_lane *shared;
 };
@@ -125,6 +128,7 @@ struct recorder {
 	unsigned source_count;
 	int *extra_fd; // of an ingest: what each source has kept besides, without a name yet; -1 otherwise
 	struct filter *filter;
+	struct link_watch *links;
 	uint8_t recording_id[DIGEST_LEN];
 
 	struct rx *rx;

@@ -51,13 +51,19 @@ static void read_stats(struct rx *rx, struct rx_lane *lane, uint64_t now)
 	struct source *s = rx->recorder->source[lane->shared->opened];
 	struct counters *c = &lane->shared->rx;
 	struct source_stats stats;
+	uint64_t nic[NIC_COUNTERS];
 
 	lane->stats_at_ns = now;
+	if (lane->tells_nic && link_nic(rx->recorder->links, rx->recorder->job_source[lane->shared->opened], nic)) {
+		for (int i = 0; i < NIC_COUNTERS; i++)
+			c->nic[i] = lane->nic[i] + nic[i];
+		c->driver_mask |= COUNTERS_NIC;
+	}
 	if (!s->ops->stats || s->ops->stats(s, lane->shared->source_lane, &stats) < 0)
 		return;
 	c->driver_received = lane->driver_received + stats.received;
 	c->driver_dropped = lane->driver_dropped + stats.dropped;
-	c->driver_mask = stats.mask;
+	c->driver_mask = (c->driver_mask & COUNTERS_NIC) | stats.mask;
 }
 
 // The block leaves RX: to the sealer with the shortest queue. in_hand is 1 when a frame has been counted as received
@@ -277,7 +283,11 @@ static int lanes_update(struct rx *rx, struct source *s, uint32_t source_index)
 		        .segment_since_ns = monotonic_ns(),
 		        .driver_received = shared->lane[id].rx.driver_received,
 		        .driver_dropped = shared->lane[id].rx.driver_dropped,
+		        .tells_nic =
+		                rx->lane_count == 1 && link_watched(r->links, r->job_source[source_index]) &&
+		                (source_index == 0 || r->job_source[source_index - 1] != r->job_source[source_index]),
 		        .shared = &shared->lane[id]};
+		memcpy(lane->nic, shared->lane[id].rx.nic, sizeof(lane->nic));
 	}
 	return 0;
 }
@@ -312,6 +322,8 @@ static void lanes_end(struct rx *rx)
 	for (unsigned i = 0; i < rx->lane_count; i++) {
 		struct rx_lane *lane = &rx->lane[i];
 
+		if (lane->tells_nic) // intake has ended: there is time to wait for the kernel
+			link_nic_read(rx->recorder->links, rx->recorder->job_source[lane->shared->opened]);
 		if (lane->block == BLOCK_NONE) {
 			uint32_t id = block_wait(rx);
 
@@ -363,7 +375,8 @@ static int run_source(struct rx *rx, uint32_t index)
 		n = s->ops->recv(s, batch, BATCH, timeout_ms);
 		atomic_store_explicit(&rx->turns, ++turns, memory_order_relaxed);
 		if (n == -ENETDOWN) {
-			keeper_incident(r, "interface-down", "%s", s->name);
+			if (!link_watched(r->links, r->job_source[index]))
+				keeper_incident(r, "interface-down", "%s", s->name);
 			continue;
 		}
 		if (rx->lane_count < s->lane_count) {
@@ -411,9 +424,11 @@ void *rx_main(void *arg)
 		if (result < 0) {
 			struct source *s = r->source[rx->first_source + i];
 
+			rx->result = result;
+			if (result == -ENODEV && link_watched(r->links, r->job_source[rx->first_source + i]))
+				continue; // told there
 			fprintf(stderr, "sealtap: %s: %s\n", s->name, strerror(-result));
 			keeper_incident(r, "source-failed", "%s: %s", s->name, strerror(-result));
-			rx->result = result;
 		}
 	}
 	atomic_store(&rx->done, true);

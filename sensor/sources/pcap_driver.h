@@ -30,8 +30,6 @@ struct pcap_driver {
 	int fence_fd;       // see packet_socket.h
 	int wake_fd;
 	int ifindex;
-	int nic_fd[2]; // the NIC's own drop counters, or -1
-	uint64_t nic_lost_at_open, nic_lost;
 	uint64_t delivered;
 	uint64_t received, dropped; // of libpcap, in 64 bits
 	uint32_t last_received, last_dropped;

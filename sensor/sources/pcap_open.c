@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Opens a capture device by libpcap. Recorder process, before the sandbox. It reads no packet.
-#include <fcntl.h>
 #include <inttypes.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
@@ -26,9 +25,6 @@ void pcap_driver_close(struct source *s)
 		return;
 	if (d->pcap)
 		pcap_close(d->pcap);
-	for (int i = 0; i < 2; i++)
-		if (d->nic_fd[i] >= 0)
-			close(d->nic_fd[i]);
 	if (d->fence_fd >= 0)
 		close(d->fence_fd);
 	if (d->wake_fd >= 0)
@@ -114,24 +110,6 @@ static void prefer_sll2(pcap_t *pcap)
 		pcap_free_datalinks(list);
 }
 
-static void open_nic_counters(struct pcap_driver *d, const char *name)
-{
-	static const char *const counters[] = {"rx_missed_errors", "rx_fifo_errors"};
-
-	for (int i = 0; i < 2; i++) {
-		char path[128], text[32];
-		ssize_t n;
-
-		snprintf(path, sizeof(path), "/sys/class/net/%.15s/statistics/%s", name, counters[i]);
-		d->nic_fd[i] = strchr(name, '/') ? -1 : open(path, O_RDONLY | O_CLOEXEC);
-		n = d->nic_fd[i] < 0 ? -1 : pread(d->nic_fd[i], text, sizeof(text) - 1, 0);
-		if (n > 0) {
-			text[n] = '\0';
-			d->nic_lost_at_open += strtoull(text, NULL, 10);
-		}
-	}
-}
-
 static int inspect_socket(struct pcap_driver *d, const struct source_live_config *c, struct error *e)
 {
 	struct sockaddr_ll sll;
@@ -148,7 +126,6 @@ static int inspect_socket(struct pcap_driver *d, const struct source_live_config
 		return error_set(e, -errno, "interface %s: %s", c->interface, strerror(errno));
 	d->packet_socket = true;
 	d->ifindex = sll.sll_ifindex;
-	open_nic_counters(d, c->interface);
 	// libpcap leaves loopback's outgoing copies out after the kernel has counted them.
 	if (strcmp(c->interface, "lo") == 0)
 		setsockopt(d->fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &one, sizeof(one));
@@ -226,7 +203,7 @@ int source_pcap_open(const struct source_live_config *config, struct source **re
 	d = calloc(1, sizeof(*d));
 	if (!d)
 		return error_set(e, -ENOMEM, "interface %s: out of memory", config->interface);
-	d->fd = d->fence_fd = d->wake_fd = d->nic_fd[0] = d->nic_fd[1] = -1;
+	d->fd = d->fence_fd = d->wake_fd = -1;
 	d->source.ops = &pcap_driver_ops;
 	d->source.lanes = &d->lane;
 	d->source.lane_count = 1;

@@ -4,11 +4,12 @@
 // in its callback only, so each is copied once more than with the other drivers.
 //
 // Syscalls after open: recv poll, getsockopt, getsockname, clock_gettime, and what libpcap reads its devices with
-// (ring: none; else recvfrom, recvmsg, read); stats getsockopt, pread, and an openat by libpcap that the sandbox
+// (ring: none; else recvfrom, recvmsg, read); stats getsockopt, and an openat by libpcap that the sandbox
 // refuses; interrupt setsockopt, bind, write; close munmap, close, setsockopt.
 //
 // Counters: on packet sockets ps_recv counts what went into the ring plus ps_drop, in 32 bits. ps_ifdrop is not used:
-// libpcap opens files in /sys for it each time, which the sandbox refuses; the same two files are open here instead.
+// libpcap opens files in /sys for it each time, which the sandbox refuses; recorder/link_watch.c reads what stands
+// there.
 #include <assert.h>
 #include <inttypes.h>
 #include <linux/if_packet.h>
@@ -71,23 +72,11 @@ static void on_packet(u_char *user, const struct pcap_pkthdr *h, const u_char *b
 static int read_stats(struct pcap_driver *d)
 {
 	struct pcap_stat st;
-	uint64_t lost = 0;
 
 	if (pcap_stats(d->pcap, &st) < 0)
 		return -ENOTSUP;
 	pcap_driver_count(&d->received, &d->last_received, st.ps_recv);
 	pcap_driver_count(&d->dropped, &d->last_dropped, st.ps_drop);
-	for (int i = 0; i < 2; i++) {
-		char text[32];
-		ssize_t n = d->nic_fd[i] < 0 ? -1 : pread(d->nic_fd[i], text, sizeof(text) - 1, 0);
-
-		if (n > 0) {
-			text[n] = '\0';
-			lost += strtoull(text, NULL, 10);
-		}
-	}
-	if (lost >= d->nic_lost_at_open)
-		d->nic_lost = lost - d->nic_lost_at_open;
 	return 0;
 }
 
@@ -203,8 +192,8 @@ static int pcap_driver_stats(struct source *s, unsigned lane, struct source_stat
 	if (r < 0)
 		return r;
 	*ret_stats = (struct source_stats){
-	        .received = d->received + d->nic_lost,
-	        .dropped = d->dropped + d->nic_lost,
+	        .received = d->received,
+	        .dropped = d->dropped,
 	        .mask = COUNTERS_DRIVER_RECEIVED | COUNTERS_DRIVER_DROPPED,
 	};
 	return 0;

@@ -157,6 +157,8 @@ static int source_new(struct xdp_shared *shared, const struct source_live_config
 	x->lane.snaplen = c->snaplen;
 	x->snaplen = c->snaplen ? c->snaplen : UINT32_MAX;
 	x->chunk_bytes = chunk_bytes_for(i->mtu);
+	x->source.frame_max = x->chunk_bytes - CHUNK_HEADROOM;
+	x->source.own_queue = true;
 	x->queue = queue;
 	x->watches_link = queue == 0;
 	x->shared = shared;

@@ -225,9 +225,12 @@ def t_list(item, least=0):
 
 HEX64 = t_hex(64)
 CAUSES = ("pool", "disk", "oversize", "crash")
+# Incidents after which frames may have passed the recorder by.
+PASSED_BY = ("interface-removed", "queues-changed", "offload-changed", "promiscuous-lost", "starved")
 COUNTERS = t_obj(received=t_u64, recorded=t_u64, filtered=t_u64, out_of_scope=t_u64, shunted=t_u64,
                  dropped=t_obj(pool=t_u64, disk=t_u64, oversize=t_u64, crash=t_u64),
-                 driver=t_obj(received_=t_u64, dropped_=t_u64))
+                 driver=t_obj(received_=t_u64, dropped_=t_u64),
+                 nic_=t_obj(received=t_u64, missed=t_u64, fifo=t_u64, over=t_u64, errors=t_u64, dropped=t_u64))
 NUMBER = t_int(0, 2**32 - 1)
 LANE = t_int(0, 4095)
 COMMON = dict(seq=t_int(0), prev=HEX64, type=t_str, t_real=ns, t_boot=ns, nonce=t_hex(32))
@@ -252,7 +255,9 @@ TYPES = {
     "gap": dict(cause=t_enum("pause", "suspend"), length=ns),
     "mark": dict(by=t_str, text=t_str),
     "incident": dict(kind=t_enum("recorder-died", "recorder-resumed", "adopted", "disk-full", "disk-error",
-                                 "supervisor-died", "source-failed", "interface-down", "overload", "stalled"), detail=t_str),
+                                 "supervisor-died", "source-failed", "interface-down", "overload", "stalled",
+                                 "interface-up", "interface-renamed", "interface-back", "carrier-lost", "carrier-back",
+                                 "mtu-changed", *PASSED_BY), detail=t_str),
     "heartbeat": {},
     "source": dict(index=t_int(0), name=t_str, format=t_str, bytes=t_u64, sha256=HEX64, packets=t_u64,
                    ts_truncated=t_u64, ts_out_of_range=t_u64, damage_=t_obj(offset=t_u64, reason=t_str),
@@ -633,9 +638,9 @@ def decreased(a, b):
     for k in ("received", "recorded", "filtered", "out_of_scope", "shunted"):
         if int(b[k]) < int(a[k]):
             return k
-    for g in ("dropped", "driver"):
-        for k in a[g]:
-            if k in b[g] and int(b[g][k]) < int(a[g][k]):
+    for g in ("dropped", "driver", "nic"):
+        for k in a.get(g, {}):
+            if k in b.get(g, {}) and int(b[g][k]) < int(a[g][k]):
                 return g + "." + k
     return None
 
@@ -1010,7 +1015,8 @@ class Verifier:
                     begin, end = seal["counters_begin"], seal["counters_end"]
                     chain.append((where, begin))
                     if n == 0:
-                        if sum_terms(begin) or int(begin["received"]) or any(map(int, begin["driver"].values())):
+                        if sum_terms(begin) or int(begin["received"]) or \
+                                any(map(int, [*begin["driver"].values(), *begin.get("nic", {}).values()])):
                             self.bad("counters-begin", where)
                     elif previous_end is not None and begin != previous_end:
                         self.bad("counters-begin", where)
@@ -1138,8 +1144,11 @@ class Verifier:
         no = any(True for _ in self.of("gap"))
         no |= any("damage" in o for _, o in self.of("source"))
         no |= any(o["kind"] == "recorder-died" for _, o in self.of("incident"))
-        silent = False
+        silent = any(o["kind"] in PASSED_BY for _, o in self.of("incident"))
         for c in self.newest.values():
+            nic = c.get("nic", {})
+            no |= any(int(nic.get(k, "0")) for k in ("missed", "fifo", "over", "errors"))
+            silent |= int(nic.get("dropped", "0")) > 0
             no |= any(map(int, c["dropped"].values())) or int(c["driver"].get("dropped", "0")) > 0
         if self.open:
             for (lane, _), b in self.begins.items():

@@ -136,6 +136,12 @@ static void counters_that_fall_are_named(void **state)
 	assert_null(counters_decrease(&a, &b)); // absent is not zero
 	b.driver_mask = COUNTERS_DRIVER_DROPPED;
 	assert_string_equal(counters_decrease(&a, &b), "driver.dropped");
+	b = a;
+	a.nic[NIC_MISSED] = 5;
+	a.driver_mask |= COUNTERS_NIC;
+	assert_null(counters_decrease(&a, &b));
+	b.driver_mask |= COUNTERS_NIC;
+	assert_string_equal(counters_decrease(&a, &b), "missed");
 }
 
 static char dir[] = "/tmp/sealtap-test-XXXXXX";

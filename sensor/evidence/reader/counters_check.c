@@ -25,6 +25,8 @@ bool counters_equal(const struct counters *a, const struct counters *b)
 
 	for (int i = 0; i < DROP_CAUSES; i++)
 		same = same && a->dropped[i] == b->dropped[i];
+	for (int i = 0; i < NIC_COUNTERS; i++)
+		same = same && a->nic[i] == b->nic[i];
 	return same;
 }
 
@@ -52,6 +54,9 @@ const char *counters_decrease(const struct counters *a, const struct counters *b
 		return "driver.received";
 	if ((both & COUNTERS_DRIVER_DROPPED) && b->driver_dropped < a->driver_dropped)
 		return "driver.dropped";
+	for (int i = 0; i < NIC_COUNTERS && (both & COUNTERS_NIC); i++)
+		if (b->nic[i] < a->nic[i])
+			return nic_counter_names[i];
 	return NULL;
 }
 
@@ -72,5 +77,7 @@ void counters_add(struct counters *sum, const struct counters *c)
 		add_saturating(&sum->dropped[i], c->dropped[i]);
 	add_saturating(&sum->driver_received, c->driver_received);
 	add_saturating(&sum->driver_dropped, c->driver_dropped);
+	for (int i = 0; i < NIC_COUNTERS; i++)
+		add_saturating(&sum->nic[i], c->nic[i]);
 	sum->driver_mask |= c->driver_mask;
 }

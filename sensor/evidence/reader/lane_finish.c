@@ -98,7 +98,7 @@ static bool lane_live(const struct verify *v, const struct lane *lane)
 static void complete_check(struct verify *v)
 {
 	struct verify_report *r = v->report;
-	bool known = r->closed;
+	bool known = r->closed && !v->doubtful;
 
 	for (uint64_t i = 0; i < v->lane_count; i++) {
 		const struct counters *c = &v->lanes[i]->newest;
@@ -106,6 +106,10 @@ static void complete_check(struct verify *v)
 		for (int cause = 0; cause < DROP_CAUSES; cause++)
 			v->incomplete = v->incomplete || c->dropped[cause] > 0;
 		v->incomplete = v->incomplete || c->driver_dropped > 0;
+		for (int k = NIC_MISSED; k <= NIC_ERRORS; k++)
+			v->incomplete = v->incomplete || c->nic[k] > 0;
+		if (c->nic[NIC_DROPPED] > 0)
+			known = false;
 		if (lane_live(v, v->lanes[i]) && !(c->driver_mask & COUNTERS_DRIVER_DROPPED))
 			known = false;
 		counters_add(&r->totals, c);

@@ -20,7 +20,9 @@ static const char *const tolerance_names[] = {"100000000", NULL};
 static const char *const synchronised_names[] = {"yes", "no", NULL};
 static const char *const gap_names[] = {"pause", "suspend", NULL};
 static const char *const incident_names[] = {"recorder-died", "recorder-resumed", "adopted", "disk-full", "disk-error",
-        "supervisor-died", "source-failed", "interface-down", "overload", "stalled", NULL};
+        "supervisor-died", "source-failed", "interface-down", "overload", "stalled", "interface-up",
+        "interface-renamed", "interface-back", "carrier-lost", "carrier-back", "mtu-changed", "interface-removed",
+        "queues-changed", "offload-changed", "promiscuous-lost", "starved", NULL};
 
 #define INT_(type, member, max)                                                                                        \
 	{                                                                                                              \
@@ -67,6 +69,16 @@ static const struct field driver_fields[] = {
         END_,
 };
 
+static const struct field nic_fields[] = {
+        {"received", FIELD_U64, offsetof(struct counters, nic[NIC_RECEIVED])},
+        {"missed", FIELD_U64, offsetof(struct counters, nic[NIC_MISSED])},
+        {"fifo", FIELD_U64, offsetof(struct counters, nic[NIC_FIFO])},
+        {"over", FIELD_U64, offsetof(struct counters, nic[NIC_OVER])},
+        {"errors", FIELD_U64, offsetof(struct counters, nic[NIC_ERRORS])},
+        {"dropped", FIELD_U64, offsetof(struct counters, nic[NIC_DROPPED])},
+        END_,
+};
+
 static const struct field counters_fields[] = {
         U64_(struct counters, received),
         U64_(struct counters, recorded),
@@ -75,6 +87,8 @@ static const struct field counters_fields[] = {
         U64_(struct counters, shunted),
         {"dropped", FIELD_OBJECT, 0, .table = dropped_fields},
         {"driver", FIELD_OBJECT, 0, .table = driver_fields},
+        {"nic", FIELD_OBJECT, 0, .table = nic_fields, .mask_bit = COUNTERS_NIC,
+                .mask_offset = offsetof(struct counters, driver_mask)},
         END_,
 };
 

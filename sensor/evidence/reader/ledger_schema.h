@@ -117,6 +117,8 @@ struct ledger_incident {
 	const char *detail;
 };
 #define INCIDENT_RECORDER_DIED 0
+#define INCIDENT_INTERFACE_REMOVED 16 // from here to STARVED: frames may have passed the recorder by
+#define INCIDENT_STARVED 20
 
 struct ledger_source {
 	uint64_t index;

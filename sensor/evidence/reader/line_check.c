@@ -113,6 +113,8 @@ static void handle(struct verify *v, const struct ledger_line *line)
 		v->report->incidents++;
 		if (line->incident.kind == INCIDENT_RECORDER_DIED)
 			v->incomplete = true;
+		else if (line->incident.kind >= INCIDENT_INTERFACE_REMOVED && line->incident.kind <= INCIDENT_STARVED)
+			v->doubtful = true;
 		break;
 	case LINE_SOURCE:
 		source_line(v, &line->source);

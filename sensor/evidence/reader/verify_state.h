@@ -107,6 +107,7 @@ struct verify {
 
 	// for `complete`
 	bool incomplete;
+	bool doubtful; // whether it is complete cannot be told
 };
 
 const char *line_where(struct note *n, uint64_t line);

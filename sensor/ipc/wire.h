@@ -45,11 +45,12 @@ struct wire_header {
 	uint32_t len; // of the whole message
 };
 
+#define WIRE_TEXT 512u
 struct wire_plain { // DETAIL, BEGIN .. FINISHED answered: only this; START, CLOSE, STOP, CAPTURING, DONE
 	struct wire_header h;
 	int32_t result; // answers: 0 or a negative errno
 	uint32_t number;
-	char text[256]; // CLOSE, DONE: the reason as in the ledger; DETAIL: text
+	char text[WIRE_TEXT]; // CLOSE, DONE: the reason as in the ledger; DETAIL: text
 };
 
 struct wire_begin {

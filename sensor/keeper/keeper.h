@@ -35,9 +35,9 @@ struct keeper {
 	int origin_fd; // the log of recordings made with this origin key
 	int signer_fd;
 	uint8_t origin[ED25519_KEY_LEN];
-	uint64_t origin_at;   // offset of this recording's line in it
-	char (*details)[256]; // of the sources, before `open`
-	bool *stated;         // of the sources: has a `source` line
+	uint64_t origin_at;         // offset of this recording's line in it
+	char (*details)[WIRE_TEXT]; // of the sources, before `open`
+	bool *stated;               // of the sources: has a `source` line
 	bool opened;
 	bool closed;
 	bool finished; // the recorder said that there will be no more segments

@@ -2,10 +2,12 @@
 #include "sensor/recorder/link_watch.h"
 
 #include <errno.h>
+#include <linux/ethtool.h>
 #include <linux/ethtool_netlink.h>
 #include <linux/genetlink.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <poll.h>
 #include <stdarg.h>
@@ -13,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -53,6 +56,7 @@ struct link {
 	uint64_t last[NIC_COUNTERS];
 	_Atomic uint64_t nic[NIC_COUNTERS];
 	_Atomic bool nic_known;
+	char detail[240];
 };
 
 struct link_watch {
@@ -623,6 +627,61 @@ static void open_ethtool(struct link_watch *w)
 		w->ethtool_fd = -1;
 }
 
+static int ethtool_ioctl(int fd, const char *name, void *command)
+{
+	struct ifreq ifr = {.ifr_data = command};
+
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
+	return ioctl(fd, SIOCETHTOOL, &ifr) < 0 ? -errno : 0;
+}
+
+// The call is made twice: the first answer says how many words of link modes follow.
+static uint32_t link_mbit(int fd, const char *name)
+{
+	union {
+		struct ethtool_link_settings h;
+		uint8_t space[sizeof(struct ethtool_link_settings) + 3 * 127 * sizeof(uint32_t)];
+	} s = {.h = {.cmd = ETHTOOL_GLINKSETTINGS}};
+
+	if (ethtool_ioctl(fd, name, &s) < 0 || s.h.link_mode_masks_nwords >= 0)
+		return (uint32_t)SPEED_UNKNOWN;
+	s.h.cmd = ETHTOOL_GLINKSETTINGS;
+	s.h.link_mode_masks_nwords = (int8_t)-s.h.link_mode_masks_nwords;
+	return ethtool_ioctl(fd, name, &s) < 0 ? (uint32_t)SPEED_UNKNOWN : s.h.speed;
+}
+
+// Before the sandbox: it takes a socket and ioctl.
+static void describe(struct link *l)
+{
+	struct ethtool_drvinfo info = {.cmd = ETHTOOL_GDRVINFO};
+	struct ethtool_ringparam ring = {.cmd = ETHTOOL_GRINGPARAM};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	const char *name = l->told.name;
+	char speed[32] = "speed not told", bus[48] = "", firmware[48] = "", rings[48] = "", queues[32] = "";
+	uint32_t mbit = link_mbit(fd, name);
+
+	if (mbit != 0 && mbit != (uint32_t)SPEED_UNKNOWN)
+		snprintf(speed, sizeof(speed), "%u Mbit/s", mbit);
+	if (ethtool_ioctl(fd, name, &info) == 0) {
+		if (info.bus_info[0])
+			snprintf(bus, sizeof(bus), ", bus %.32s", info.bus_info);
+		if (info.fw_version[0])
+			snprintf(firmware, sizeof(firmware), ", firmware %.32s", info.fw_version);
+	}
+	if (ethtool_ioctl(fd, name, &ring) == 0)
+		snprintf(rings, sizeof(rings), ", rx ring %u of %u", ring.rx_pending, ring.rx_max_pending);
+	if (l->queues_known)
+		snprintf(queues, sizeof(queues), ", rx queues %u", l->queues);
+	snprintf(l->detail, sizeof(l->detail), "%s%s%s%s%s, MTU %u", speed, bus, firmware, rings, queues, l->told.mtu);
+	if (fd >= 0)
+		close(fd);
+}
+
+const char *link_detail(const struct link_watch *w, unsigned source)
+{
+	return w->link[source].detail;
+}
+
 static int open_links(struct link_watch *w, const struct job *job, struct error *e)
 {
 	int r = open_socket(NETLINK_ROUTE, RTNLGRP_LINK, &w->event_fd);
@@ -652,6 +711,7 @@ static int open_links(struct link_watch *w, const struct job *job, struct error 
 		l->may_tell = TELL_BURST;
 		l->tell_at_ns = monotonic_ns();
 		read_ethtool(w, l);
+		describe(l);
 	}
 	return 0;
 }

@@ -19,6 +19,9 @@ void link_watch_free(struct link_watch *w);
 int link_watch_start(struct link_watch *w, struct recorder *r); // the thread; r's sources are open
 void link_watch_stop(struct link_watch *w);                     // waits for it, tells what is left to tell
 
+// What the interface is: speed, bus, firmware, rings, queues, MTU; "" when it is not watched.
+const char *link_detail(const struct link_watch *w, unsigned source);
+
 // All of these: any thread; source is an index into the job's.
 bool link_watched(const struct link_watch *w, unsigned source); // what becomes of it is told here and nowhere else
 // The interface's counters since link_watch_new, as read within the last second. False when nothing is known.

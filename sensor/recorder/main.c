@@ -52,13 +52,15 @@ static int start_keeper(struct recorder *r, struct error *e)
 	announce_to_ledger(r, RECORDER_SEGMENTS_FD);
 	for (unsigned i = 0; i < r->source_count; i++) {
 		struct wire_plain detail = {.number = r->job_source[i]};
+		const char *link;
 
 		if (i > 0 && r->job_source[i] == r->job_source[i - 1])
 			continue; // one word for all queues of an interface
 
-		snprintf(detail.text, sizeof(detail.text), "%s", r->source[i]->detail);
+		link = link_detail(r->links, r->job_source[i]);
+		snprintf(detail.text, sizeof(detail.text), "%s%s%s", r->source[i]->detail, link[0] ? ", " : "", link);
 		if (r->job->kind == JOB_CAPTURE)
-			fprintf(stderr, "sealtap: %s: %s\n", r->source[i]->name, r->source[i]->detail);
+			fprintf(stderr, "sealtap: %s: %s\n", r->source[i]->name, detail.text);
 		result = keeper_call(r, WIRE_DETAIL, &detail, sizeof(detail), sizeof(answer.plain), &answer);
 		if (result < 0)
 			return error_set(e, result, "the keeper does not answer");

@@ -202,6 +202,11 @@ static bool attack(void)
 	else if (is("driver counters that go back"))
 		send_progress(
 		        (struct counters){.received = 5, .filtered = 5, .driver_received = 8, .driver_mask = 1}, 2, 9);
+	else if (is("counters of the interface that go back"))
+		send_progress(
+		        (struct counters){
+		                .received = 5, .filtered = 5, .nic = {[NIC_MISSED] = 8}, .driver_mask = COUNTERS_NIC},
+		        2, 9);
 	else if (is("counters that break the law"))
 		send_progress((struct counters){.received = 9, .filtered = 5}, 2, 100);
 	else if (is("counters whose sum overflows"))
@@ -327,6 +332,10 @@ int main(int argc, char **argv)
 	if (is("driver counters that go back")) {
 		first.segment[0].counters.driver_received = 9;
 		first.segment[0].counters.driver_mask = 1;
+	}
+	if (is("counters of the interface that go back")) {
+		first.segment[0].counters.nic[NIC_MISSED] = 9;
+		first.segment[0].counters.driver_mask = COUNTERS_NIC;
 	}
 	struct wire_progress p = first;
 

@@ -12,6 +12,8 @@ static const struct {
 } verbs[] = {
         {"capture", verb_capture, "record interfaces into a sealed recording"},
         {"ingest", verb_ingest, "seal captures that already exist"},
+        {"status", verb_status, "what the running captures have, lose and cost"},
+        {"mark", verb_mark, "write a note into the ledger of a running capture"},
         {"verify", verb_verify, "check a recording and say how far the word goes"},
         {"cat", verb_cat, "all packets of a recording as pcapng, merged by time"},
         {"extract", verb_extract, "chosen packets of a recording as pcapng"},

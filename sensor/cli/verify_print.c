@@ -150,6 +150,9 @@ static void print_facts(const struct verify_report *r)
 		       " over, %" PRIu64 " errors, %" PRIu64 " dropped, as the kernel counted\n",
 		        r->totals.nic[NIC_RECEIVED], r->totals.nic[NIC_MISSED], r->totals.nic[NIC_FIFO],
 		        r->totals.nic[NIC_OVER], r->totals.nic[NIC_ERRORS], r->totals.nic[NIC_DROPPED]);
+	if (r->incidents || r->marks)
+		printf("  stated        %" PRIu64 " incidents, %" PRIu64 " marks of the operator\n", r->incidents,
+		        r->marks);
 	if (r->signatures_hold)
 		printf("  covered until %s (the sensor's clock)%s\n", when(r->covered_until_ns, time_text),
 		        r->closed ? "; closed" : "; not closed");
@@ -292,6 +295,7 @@ json_t *verify_json(const struct series_member *m)
 	json_object_set_new(o, "signatures_hold", json_boolean(r->signatures_hold));
 	json_object_set_new(o, "gaps", json_integer((json_int_t)r->gaps));
 	json_object_set_new(o, "incidents", json_integer((json_int_t)r->incidents));
+	json_object_set_new(o, "marks", json_integer((json_int_t)r->marks));
 	if (r->close_reason)
 		json_object_set_new(o, "close_reason", json_string(r->close_reason));
 	json_object_set_new(o, "counters", json_counters(&r->totals));

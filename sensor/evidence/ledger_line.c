@@ -157,6 +157,21 @@ json_t *json_text(const char *bytes, size_t len)
 	return text;
 }
 
+bool text_plain(const char *text)
+{
+	const unsigned char *at = (const unsigned char *)text;
+	size_t len = strlen(text);
+	bool more = false;
+
+	for (size_t i = 0, n; i < len; i += n) {
+		n = utf8_sequence(at + i, len - i);
+		if (n == 0 || at[i] < 0x20 || (at[i] == 0xc2 && at[i + 1] < 0xa0))
+			return false;
+		more |= at[i] != ' ';
+	}
+	return more;
+}
+
 json_t *json_hex(const uint8_t *bytes, size_t len)
 {
 	char text[HEX_LEN(ED25519_SIG_LEN)];

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,6 +22,8 @@ int u64_parse(const char *text, uint64_t *ret_value); // canonical decimal, -EBA
 
 // Any bytes to a JSON string: what is not UTF-8, U+0000 and U+007F become U+FFFD.
 json_t *json_text(const char *bytes, size_t len);
+// A line of text for people: UTF-8 without control characters, and more than blanks.
+bool text_plain(const char *text);
 json_t *json_hex(const uint8_t *bytes, size_t len);
 json_t *json_u64(uint64_t value);
 json_t *json_time(uint64_t ns);

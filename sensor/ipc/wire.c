@@ -12,7 +12,7 @@ int wire_pair(int ret_fds[2])
 	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ret_fds) < 0 ? -errno : 0;
 }
 
-int wire_send(int fd, enum wire_type type, void *message, size_t len, int pass_fd)
+static int send_message(int fd, enum wire_type type, void *message, size_t len, int pass_fd, int flags)
 {
 	struct wire_header *header = message;
 	struct iovec iov = {message, len};
@@ -37,11 +37,21 @@ int wire_send(int fd, enum wire_type type, void *message, size_t len, int pass_f
 		memcpy(CMSG_DATA(c), &pass_fd, sizeof(int));
 	}
 	do
-		n = sendmsg(fd, &msg, MSG_NOSIGNAL);
+		n = sendmsg(fd, &msg, MSG_NOSIGNAL | flags);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return errno == ECONNRESET ? -EPIPE : -errno;
 	return (size_t)n == len ? 0 : -EIO;
+}
+
+int wire_send(int fd, enum wire_type type, void *message, size_t len, int pass_fd)
+{
+	return send_message(fd, type, message, len, pass_fd, 0);
+}
+
+int wire_try_send(int fd, enum wire_type type, void *message, size_t len)
+{
+	return send_message(fd, type, message, len, -1, MSG_DONTWAIT);
 }
 
 int wire_send_plain(int fd, enum wire_type type, int result, unsigned number, const char *text)

@@ -9,6 +9,9 @@
 
 #include "sealtap/evidence.h"
 
+#define MARK_BY_MAX 256u    // bytes, with the NUL
+#define MARK_TEXT_MAX 1024u // the same
+
 enum wire_type {
 	// recorder -> keeper; each is answered by one message with the same type
 	WIRE_DETAIL = 1, // of one source, before START
@@ -23,12 +26,15 @@ enum wire_type {
 	WIRE_FINISHED, // no more segments: the recorder will exit
 	// supervisor -> keeper
 	WIRE_RECORDER_DIED, // with the socket of its successor as SCM_RIGHTS when there will be one
+	WIRE_MARK,          // answered by one message with the same type, when the line is signed
 	WIRE_CLOSE,
-	// keeper -> supervisor
+	// keeper -> supervisor; INCIDENT too, of what has been written
 	WIRE_OPENED,
+	WIRE_LEDGER,
 	WIRE_CLOSED,
 	// recorder -> supervisor
 	WIRE_CAPTURING,
+	WIRE_LANES,
 	WIRE_STATUS,
 	WIRE_FAILED,
 	WIRE_DONE,
@@ -145,15 +151,60 @@ struct wire_incident {
 	char detail[480];
 };
 
-struct wire_status { // recorder -> supervisor, once a second
+// recorder -> supervisor, once a second: the lanes, some in each message, and then the rest.
+struct wire_lane {
+	uint32_t lane;
+	uint32_t source;               // of the job
+	uint64_t last_ns;              // greatest time of a packet in a segment; 0: there is none
+	uint64_t dropped[DROP_CAUSES]; // up to this moment; the counters follow when the next block is written
+	struct counters counters;      // at the end of the block written last
+	char interface[256];
+};
+
+#define WIRE_LANES_MAX 16u
+struct wire_lanes {
 	struct wire_header h;
-	uint64_t packets;
+	uint32_t count;
+	uint32_t reserved;
+	struct wire_lane lane[WIRE_LANES_MAX];
+};
+
+#define WIRE_STALL_UNKNOWN UINT64_MAX
+struct wire_status { // of this recorder, not of those before it
+	struct wire_header h;
 	uint64_t raw_bytes;
 	uint64_t stored_bytes;
-	uint64_t dropped;
-	uint64_t driver_dropped;
-	uint32_t lanes;
+	uint64_t stall_ms; // how long the disk may stand still at the present rate; WIRE_STALL_UNKNOWN: nothing comes
 	uint32_t segments;
+	uint32_t pool_blocks;
+	uint32_t pool_free;
+	int32_t level; // zstd, at present
+};
+
+struct wire_mark { // supervisor -> keeper
+	struct wire_header h;
+	uint32_t number; // comes back in the answer
+	uint32_t reserved;
+	char by[MARK_BY_MAX];
+	char text[MARK_TEXT_MAX];
+};
+
+struct wire_mark_answer {
+	struct wire_header h;
+	int32_t result; // 0: the line is on the disk and under a signed checkpoint
+	uint32_t number;
+	uint64_t seq; // of the line
+	uint64_t t_real;
+	uint64_t size; // of that checkpoint
+};
+
+struct wire_ledger { // keeper -> supervisor, at most once a second
+	struct wire_header h;
+	uint64_t size;      // lines that the newest checkpoint covers
+	uint64_t signed_ns; // t_real of the newest of them
+	uint64_t marks;
+	uint64_t incidents;
+	uint64_t sync_ns_max; // since the start
 };
 
 struct wire_sign {
@@ -186,7 +237,11 @@ union wire_message {
 	struct wire_loss loss;
 	struct wire_source source;
 	struct wire_incident incident;
+	struct wire_lanes lanes;
 	struct wire_status status;
+	struct wire_mark mark;
+	struct wire_mark_answer mark_answer;
+	struct wire_ledger ledger;
 	struct wire_sign sign;
 	struct wire_origin origin;
 	struct wire_signature signature;
@@ -195,6 +250,8 @@ union wire_message {
 int wire_pair(int ret_fds[2]); // two connected ends, close-on-exec
 // Sends one message; fills header len. pass_fd is -1 or a descriptor to hand over. 0, -EPIPE when the peer is gone.
 int wire_send(int fd, enum wire_type type, void *message, size_t len, int pass_fd);
+// The same, but -EAGAIN when the peer does not take it now: for what may be left out.
+int wire_try_send(int fd, enum wire_type type, void *message, size_t len);
 int wire_send_plain(int fd, enum wire_type type, int result, unsigned number, const char *text);
 // Receives one message whose header length equals the datagram's. Returns its type; 0 at end of stream;
 // -EBADMSG when it is malformed. *ret_fd (may be NULL) is a descriptor handed over, or -1.

@@ -76,6 +76,7 @@ unsigned clock_watch_check(const struct clock_watch *w, const struct clock_now *
 
 void clock_watch_line(struct clock_watch *w, const struct clock_now *now)
 {
+	w->last_real_ns = now->real_ns;
 	w->last_boot_ns = now->boot_ns;
 	w->last_asleep_ns = now->asleep_ns;
 }

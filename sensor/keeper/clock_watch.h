@@ -15,7 +15,8 @@ struct clock_now {
 
 struct clock_watch {
 	bool started;
-	uint64_t offset_ns; // REALTIME - BOOTTIME as last stated
+	uint64_t offset_ns;    // REALTIME - BOOTTIME as last stated
+	uint64_t last_real_ns; // of the last line
 	uint64_t last_boot_ns;
 	uint64_t last_asleep_ns;
 };

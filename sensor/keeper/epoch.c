@@ -160,6 +160,8 @@ int keeper_checkpoint(struct keeper *k, bool durable)
 		r = -errno;
 	if (r < 0)
 		return r;
+	k->status.size = k->ledger.tree.size;
+	k->status.signed_ns = k->clock.last_real_ns;
 	digest_once(note, (size_t)len, hash);
 	return origin_log_note(k, k->origin_at / ORIGIN_LINE, hash);
 }

@@ -56,6 +56,11 @@ struct keeper {
 	unsigned lane_count;
 	uint64_t segments; // begun
 	uint64_t packets;  // of sealed segments
+
+	int tell_fd;               // the supervisor's socket, for words that it did not ask for; -1: it is gone
+	struct wire_ledger status; // for its operator
+	struct wire_ledger told;   // as sent last
+	uint64_t told_ns;          // boot time
 };
 
 // records.c: one line of each kind. They append; the caller makes the checkpoint.
@@ -68,6 +73,7 @@ int keeper_record_segment(struct keeper *k, const struct keeper_lane *lane, cons
 int keeper_record_loss(struct keeper *k, const struct wire_loss *l);
 int keeper_record_source(struct keeper *k, const struct wire_source *s);
 int keeper_record_incident(struct keeper *k, const char *kind, const char *detail);
+int keeper_record_mark(struct keeper *k, const struct wire_mark *m);
 int keeper_record_close(struct keeper *k, const char *reason);
 
 // epoch.c: keys and checkpoints.
@@ -80,3 +86,10 @@ int keeper_rotate_if_due(struct keeper *k);
 // requests.c: what the other processes ask for. 0, or a negative errno that ends the sender.
 int keeper_recorder_request(struct keeper *k, int fd, const union wire_message *m, struct error *e);
 bool counters_law_holds(const struct counters *c);
+
+// tell.c: the supervisor's operator. Nothing here waits for the supervisor.
+void keeper_tell_incident(struct keeper *k, const char *kind, const char *detail);
+void keeper_tell(struct keeper *k, bool at_once); // how the ledger stands, once a second when that has changed
+// An operator's mark: on the disk and under a signed checkpoint before it is answered. Negative: the ledger cannot be
+// written.
+int keeper_mark(struct keeper *k, const struct wire_mark *m);

@@ -53,6 +53,7 @@ static int finish(struct keeper *k, const char *reason, struct error *e)
 		r = keeper_record_close(k, reason);
 		if (r == 0)
 			r = keeper_checkpoint(k, true);
+		keeper_tell(k, true);
 		ledger_writer_close(&k->ledger);
 		ballast_free(&k->ballast);
 	}
@@ -96,6 +97,10 @@ static int supervisor_request(struct keeper *k, int sup_fd, int *rec_fd, struct 
 	}
 	if (passed >= 0)
 		close(passed);
+	if (r == WIRE_MARK && m.h.len == sizeof(m.mark)) {
+		r = keeper_mark(k, &m.mark);
+		return r < 0 ? error_set(e, r, "cannot write the ledger: %s", strerror(-r)) : 0;
+	}
 	if (r == WIRE_CLOSE && m.h.len == sizeof(m.plain) && wire_text_ok(m.plain.text, sizeof(m.plain.text)) &&
 	        known_reason(m.plain.text)) {
 		r = finish(k, m.plain.text, e);
@@ -153,7 +158,7 @@ static int loop(struct keeper *k, int sup_fd, int rec_fd, struct error *e)
 			if (r == 1)
 				return 0;
 			if (r == -EPIPE) { // the recorder notices too and seals what it has
-				sup_fd = -1;
+				sup_fd = k->tell_fd = -1;
 				alone_since = boot_ns();
 				if (k->opened &&
 				        (keeper_record_incident(k, "supervisor-died", "its socket closed") < 0 ||
@@ -167,6 +172,7 @@ static int loop(struct keeper *k, int sup_fd, int rec_fd, struct error *e)
 			return finish(k, "supervisor-died", e);
 		if (!k->opened)
 			continue;
+		keeper_tell(k, false);
 		r = keeper_rotate_if_due(k);
 		if (r == 0 && boot_ns() - k->clock.last_boot_ns >= HEARTBEAT_NS) {
 			r = keeper_append(k, "heartbeat", json_object());
@@ -180,7 +186,8 @@ static int loop(struct keeper *k, int sup_fd, int rec_fd, struct error *e)
 
 int main(void)
 {
-	struct keeper k = {.dir_fd = KEEPER_DIR_FD, .origin_fd = -1, .signer_fd = KEEPER_SIGNER_FD};
+	struct keeper k = {
+	        .dir_fd = KEEPER_DIR_FD, .origin_fd = -1, .signer_fd = KEEPER_SIGNER_FD, .tell_fd = ROLE_SUPERVISOR_FD};
 	struct error e = {0};
 
 	signal(SIGPIPE, SIG_IGN);

@@ -122,6 +122,8 @@ int keeper_record_progress(struct keeper *k, const struct wire_progress *p)
 {
 	json_t *list = json_array();
 
+	if (p->sync_ns_max > k->status.sync_ns_max)
+		k->status.sync_ns_max = p->sync_ns_max;
 	for (unsigned i = 0; i < p->count; i++) {
 		const struct wire_segment_state *s = &p->segment[i];
 
@@ -185,7 +187,16 @@ int keeper_record_source(struct keeper *k, const struct wire_source *s)
 
 int keeper_record_incident(struct keeper *k, const char *kind, const char *detail)
 {
-	return keeper_append(k, "incident", json_pack("{s:s, s:o}", "kind", kind, "detail", text(detail)));
+	int r = keeper_append(k, "incident", json_pack("{s:s, s:o}", "kind", kind, "detail", text(detail)));
+
+	if (r == 0)
+		keeper_tell_incident(k, kind, detail);
+	return r;
+}
+
+int keeper_record_mark(struct keeper *k, const struct wire_mark *m)
+{
+	return keeper_append(k, "mark", json_pack("{s:o, s:o}", "by", text(m->by), "text", text(m->text)));
 }
 
 int keeper_record_close(struct keeper *k, const char *reason)

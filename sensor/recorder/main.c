@@ -223,7 +223,7 @@ int main(void)
 	if (recorder_run(&r, watch_tick, watch, &e) < 0)
 		return fail(&e);
 	link_watch_stop(r.links);
-	watch_status(&r);
+	watch_end(&r, watch);
 	watch_free(watch);
 	if (job->kind == JOB_INGEST)
 		damaged = report_sources(&r);

@@ -89,6 +89,7 @@ struct rx {
 	struct rx_lane *lane;     // of the source under way
 	unsigned lane_count;
 	_Atomic uint64_t raw_bytes; // for the status
+	_Atomic uint64_t taken;     // blocks, for the status
 	_Atomic uint64_t turns;     // of the receive loop: one that stands still has stalled
 	int result;
 	_Atomic bool done;
@@ -173,6 +174,8 @@ int writer_new(struct recorder *r, int segments_fd, struct writer **ret_writer);
 void writer_free(struct writer *w);
 void *writer_main(void *writer);
 struct doorbell *writer_bell(struct writer *w);
-void writer_status(struct writer *w, struct wire_status *status); // any thread
+// Any thread. What is in segments; of a lane false when nothing of it has been written yet.
+void writer_status(struct writer *w, struct wire_status *status);
+bool writer_lane(struct writer *w, uint32_t id, struct wire_lane *ret_lane);
 
 int adopt(struct recorder *r, int segments_fd, struct error *e); // before threads

@@ -44,6 +44,7 @@ static void block_start(struct rx *rx, struct rx_lane *lane, uint32_t id)
 	atomic_store_explicit(&b->state, BLOCK_FILLING, memory_order_release);
 	lane->block = id;
 	lane->block_since_ns = monotonic_ns();
+	atomic_fetch_add_explicit(&rx->taken, 1, memory_order_relaxed);
 }
 
 static void read_stats(struct rx *rx, struct rx_lane *lane, uint64_t now)
@@ -147,7 +148,8 @@ static __attribute__((noinline)) void drop(struct rx_lane *lane, enum drop_cause
 	if (loss->t_first == 0)
 		loss->t_first = ts_ns;
 	loss->t_last = ts_ns;
-	lane->shared->rx.dropped[cause]++;
+	// Relaxed: the status reads it meanwhile (recorder/status.c).
+	__atomic_store_n(&lane->shared->rx.dropped[cause], lane->shared->rx.dropped[cause] + 1, __ATOMIC_RELAXED);
 	lane->dirty = true;
 }
 

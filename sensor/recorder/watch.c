@@ -9,8 +9,8 @@
 #include "sensor/ipc/roles.h"
 #include "sensor/recorder/clock.h"
 #include "sensor/recorder/overload.h"
+#include "sensor/recorder/status.h"
 
-#define STATUS_NS 1000000000ULL
 #define STALL_NS 2000000000ULL // a receive loop makes ten turns a second when nothing comes
 
 struct watch_rx {
@@ -21,7 +21,7 @@ struct watch_rx {
 
 struct watch {
 	uint64_t started_ns;
-	uint64_t status_ns;
+	struct status *status;
 	bool alone; // the supervisor is gone
 	struct overload overload;
 	struct watch_rx rx[];
@@ -33,7 +33,11 @@ int watch_new(const struct recorder *r, struct watch **ret_watch)
 
 	if (!w)
 		return -ENOMEM;
-	w->started_ns = w->status_ns = monotonic_ns();
+	w->started_ns = monotonic_ns();
+	if (status_new(r, w->started_ns, &w->status) < 0) {
+		free(w);
+		return -ENOMEM;
+	}
 	for (unsigned i = 0; i < r->rx_count; i++)
 		w->rx[i].since_ns = w->started_ns;
 	overload_init(&w->overload, r->job->level, r->job->level_floor);
@@ -43,17 +47,13 @@ int watch_new(const struct recorder *r, struct watch **ret_watch)
 
 void watch_free(struct watch *w)
 {
+	status_free(w->status);
 	free(w);
 }
 
-void watch_status(struct recorder *r)
+void watch_end(struct recorder *r, struct watch *w)
 {
-	struct wire_status status = {.lanes = atomic_load(&r->pool.shared->lane_count)};
-
-	writer_status(r->writer, &status);
-	for (unsigned i = 0; i < r->rx_count; i++)
-		status.raw_bytes += atomic_load_explicit(&r->rx[i].raw_bytes, memory_order_relaxed);
-	wire_send(ROLE_SUPERVISOR_FD, WIRE_STATUS, &status, sizeof(status), -1);
+	status_last(r, w->status, monotonic_ns());
 }
 
 static void orders(struct recorder *r, struct watch *w)
@@ -125,8 +125,5 @@ void watch_tick(struct recorder *r, void *context)
 		pressure(r, w, now);
 		stalls(r, w, now);
 	}
-	if (now - w->status_ns >= STATUS_NS) {
-		watch_status(r);
-		w->status_ns = now;
-	}
+	status_tick(r, w->status, now);
 }

@@ -9,5 +9,5 @@ struct watch;
 
 int watch_new(const struct recorder *r, struct watch **ret_watch);
 void watch_free(struct watch *w);
-void watch_tick(struct recorder *r, void *watch); // for recorder_run; waits some milliseconds
-void watch_status(struct recorder *r);            // one status to the supervisor, now
+void watch_tick(struct recorder *r, void *watch);    // for recorder_run; waits some milliseconds
+void watch_end(struct recorder *r, struct watch *w); // the last status to the supervisor

@@ -38,6 +38,8 @@ struct writer_lane {
 	uint64_t progress_bytes; // as given to the notary last
 	uint32_t next_number;    // of the segment to be made next, once started
 	bool started;
+	struct counters shown; // a copy of counters, and what else the status says of the lane: under status_mutex
+	uint64_t shown_last_ns;
 	bool owing;  // blocks that no sealed segment's counters cover
 	bool failed; // the segment under way cannot be completed
 };
@@ -52,8 +54,9 @@ struct writer {
 	uint32_t lane_count;
 	uint32_t held_count;
 	struct stages stages;
-	bool full; // the disk: from now on nothing is appended, for a lane must have no holes
-	_Atomic uint64_t packets, stored, dropped, driver_dropped, segments;
+	bool full;                    // the disk: from now on nothing is appended, for a lane must have no holes
+	pthread_mutex_t status_mutex; // lane[] and what is shown of each; held for a copy, never over a system call
+	_Atomic uint64_t stored, segments;
 };
 
 int writer_new(struct recorder *r, int segments_fd, struct writer **ret_writer)
@@ -66,6 +69,7 @@ int writer_new(struct recorder *r, int segments_fd, struct writer **ret_writer)
 	memset(w, 0, sizeof(*w));
 	w->recorder = r;
 	w->segments_fd = segments_fd;
+	pthread_mutex_init(&w->status_mutex, NULL);
 	w->pending = calloc(r->pool.blocks, sizeof(*w->pending));
 	w->block_rx = calloc(r->pool.blocks, sizeof(*w->block_rx));
 	if (!w->pending || !w->block_rx || stages_init(&w->stages) < 0) {
@@ -100,11 +104,34 @@ struct doorbell *writer_bell(struct writer *w)
 
 void writer_status(struct writer *w, struct wire_status *status)
 {
-	status->packets = atomic_load(&w->packets);
 	status->stored_bytes = atomic_load(&w->stored);
-	status->dropped = atomic_load(&w->dropped);
-	status->driver_dropped = atomic_load(&w->driver_dropped);
 	status->segments = (uint32_t)atomic_load(&w->segments);
+}
+
+bool writer_lane(struct writer *w, uint32_t id, struct wire_lane *ret_lane)
+{
+	const struct writer_lane *l;
+	bool shown = false;
+
+	pthread_mutex_lock(&w->status_mutex);
+	l = w->lane[id];
+	if (l && l->started) {
+		shown = true;
+		ret_lane->counters = l->shown;
+		ret_lane->last_ns = l->shown_last_ns;
+	}
+	pthread_mutex_unlock(&w->status_mutex);
+	return shown;
+}
+
+static void show(struct writer *w, struct writer_lane *l, const struct block *b)
+{
+	pthread_mutex_lock(&w->status_mutex);
+	l->started = true;
+	l->shown = l->counters;
+	if (block_packets(b) > 0 && b->ts_max > l->shown_last_ns)
+		l->shown_last_ns = b->ts_max;
+	pthread_mutex_unlock(&w->status_mutex);
 }
 
 static struct writer_lane *lane_get(struct writer *w, uint32_t id)
@@ -123,7 +150,9 @@ static struct writer_lane *lane_get(struct writer *w, uint32_t id)
 	l->counters.dropped[DROP_DISK] = shared->dropped_disk;
 	for (int i = 0; i < DROP_CAUSES; i++)
 		l->loss[i].counted = shared->losses[i];
+	pthread_mutex_lock(&w->status_mutex);
 	w->lane[id] = l;
+	pthread_mutex_unlock(&w->status_mutex);
 	if (id >= w->lane_count)
 		w->lane_count = id + 1;
 	return l;
@@ -308,7 +337,7 @@ static void write_block(struct writer *w, uint32_t id)
 
 	if (!l->started)
 		l->next_number = b->segment;
-	l->started = l->owing = true;
+	l->owing = true;
 	if (packets > 0 && result->bytes == 0)
 		w->full = true; // no segment for it was begun any more: the notary could not sync
 	if (!l->file && !w->full)
@@ -333,7 +362,7 @@ static void write_block(struct writer *w, uint32_t id)
 	shared->recorded = recorded;
 	shared->dropped_disk = disk;
 	note_losses(l, b);
-	atomic_store(&w->packets, atomic_load(&w->packets) + (w->full ? 0 : packets));
+	show(w, l, b);
 	atomic_store(&w->stored, atomic_load(&w->stored) + (w->full ? 0 : result->bytes));
 
 	ring_push(&ch->spare, p->slot); // room for every slot
@@ -417,7 +446,6 @@ static void flush_all(struct writer *w)
 static void give_progress(struct writer *w)
 {
 	struct notary_job *job = NULL;
-	uint64_t dropped = 0, driver = 0;
 
 	for (uint32_t i = 0; i < w->lane_count; i++) {
 		struct writer_lane *l = w->lane[i];
@@ -425,9 +453,6 @@ static void give_progress(struct writer *w)
 		if (!l)
 			continue;
 		give_losses(w, i);
-		for (int c = 0; c < DROP_CAUSES; c++)
-			dropped += l->counters.dropped[c];
-		driver += l->counters.driver_dropped;
 		if (!l->file || l->failed || l->file->bytes == l->progress_bytes)
 			continue;
 		if (!job) {
@@ -446,8 +471,6 @@ static void give_progress(struct writer *w)
 	}
 	if (job)
 		notary_job_give(w->recorder->notary, job);
-	atomic_store(&w->dropped, dropped);
-	atomic_store(&w->driver_dropped, driver);
 }
 
 void *writer_main(void *arg)

@@ -42,6 +42,16 @@ static void on_signals(struct run *run, int fd)
 	}
 }
 
+// Recording comes first: without the socket it is only harder to look at.
+static void open_control(struct run *run)
+{
+	struct error e = {0};
+
+	if (control_open(&run->control, run->job->owner_uid, &e) < 0 && run->job->kind == JOB_CAPTURE)
+		fprintf(stderr, "sealtap: `sealtap status` and `sealtap mark` will not find this capture: %s\n",
+		        e.text);
+}
+
 int main(void)
 {
 	struct run run;
@@ -55,12 +65,17 @@ int main(void)
 		fprintf(stderr, "sealtap: %s\n", e.code ? e.text : strerror(errno));
 		return e.code == -EEXIST ? 2 : 3;
 	}
+	open_control(&run);
 	while (!run_over(&run)) {
-		struct pollfd fds[3] = {{.fd = signals, .events = POLLIN}, {.fd = run.keeper_fd, .events = POLLIN},
-		        {.fd = run.recorder_fd, .events = POLLIN}};
+		struct pollfd fds[3 + CONTROL_POLL_MAX] = {{.fd = signals, .events = POLLIN},
+		        {.fd = run.keeper_fd, .events = POLLIN}, {.fd = run.recorder_fd, .events = POLLIN}};
+		unsigned clients = control_poll(&run.control, &fds[3]);
 
-		if (poll(fds, 3, 1000) < 0 && errno != EINTR)
-			break;
+		if (poll(fds, 3 + clients, control_timeout_ms(&run.control)) < 0) {
+			if (errno != EINTR)
+				break;
+			continue;
+		}
 		// Messages before deaths: what a role said last belongs to its end.
 		if (fds[2].revents)
 			run_recorder_says(&run);
@@ -68,6 +83,8 @@ int main(void)
 			run_keeper_says(&run);
 		if (fds[0].revents)
 			on_signals(&run, signals);
+		control_turn(&run.control, &run, &fds[3]); // evidence first
 	}
+	control_close(&run.control);
 	return run_finish(&run);
 }

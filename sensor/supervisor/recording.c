@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -62,9 +63,22 @@ static int check_file_system(const char *name, int dir_fd, struct error *e)
 	return 0;
 }
 
+static void find_out(const struct job *job, struct recording *r)
+{
+	char *real = realpath(job->recording, NULL);
+	struct stat st;
+
+	snprintf(r->path, sizeof(r->path), "%s", real && strlen(real) < sizeof(r->path) ? real : job->recording);
+	free(real);
+	if (fstat(r->dir_fd, &st) == 0) {
+		r->device = st.st_dev;
+		r->inode = st.st_ino;
+	}
+}
+
 int recording_make(const struct job *job, struct recording *ret_recording, struct error *e)
 {
-	struct recording r = {-1, -1, -1};
+	struct recording r = {.dir_fd = -1, .segments_fd = -1, .sources_fd = -1};
 	uint32_t recorder = job->role_uid[0], keeper = job->role_uid[1];
 	int fd = -1;
 
@@ -95,6 +109,7 @@ int recording_make(const struct job *job, struct recording *ret_recording, struc
 		recording_unmake(job, &r);
 		return error_set(e, failed, "cannot make the directories of %s: %s", job->recording, strerror(-failed));
 	}
+	find_out(job, &r);
 	*ret_recording = r;
 	return 0;
 }

@@ -2,6 +2,8 @@
 // The recording's directory: made before anything else, given to the roles' users, at the end to its owner.
 #pragma once
 
+#include <stdint.h>
+
 #include "sealtap/error.h"
 #include "sensor/ipc/job.h"
 
@@ -9,6 +11,9 @@ struct recording {
 	int dir_fd;
 	int segments_fd;
 	int sources_fd;
+	uint64_t device; // of dir_fd
+	uint64_t inode;
+	char path[1024]; // without links and dots, where that fits
 };
 
 // -EEXIST when there is anything under that name already: an existing recording is never a target.

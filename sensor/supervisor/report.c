@@ -2,11 +2,13 @@
 // What the operator sees of a run: a start line, a live line on a terminal, a last word; JSON on stdout when asked.
 #include <inttypes.h>
 #include <jansson.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "sensor/evidence/digest.h"
+#include "sensor/evidence/ledger_line.h"
 #include "sensor/supervisor/run_state.h"
 
 static void size_text(uint64_t bytes, char *out, size_t size)
@@ -20,7 +22,19 @@ static void size_text(uint64_t bytes, char *out, size_t size)
 	snprintf(out, size, i ? "%.1f %s" : "%.0f %s", value, unit[i]);
 }
 
-void report_capturing(const struct run *run)
+void report_line(struct run *run, const char *format, ...)
+{
+	va_list args;
+	char text[2048];
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	fprintf(stderr, "%ssealtap: %s\n", run->shown ? "\r\033[K" : "", text);
+	run->shown = false;
+}
+
+void report_capturing(struct run *run)
 {
 	const struct job *job = run->job;
 
@@ -32,33 +46,60 @@ void report_capturing(const struct run *run)
 	fprintf(stderr, " into %s (flush %u ms, zstd level %d); ^C ends\n", job->recording, job->flush_ms, job->level);
 }
 
+// ", dropped 12 (pool 10, disk 2)": by cause where there is any.
+static void dropped_text(const uint64_t dropped[DROP_CAUSES], char *out, size_t size)
+{
+	uint64_t sum = 0;
+	int used;
+
+	for (int i = 0; i < DROP_CAUSES; i++)
+		sum += dropped[i];
+	used = snprintf(out, size, "dropped %" PRIu64, sum);
+	for (int i = 0, n = 0; i < DROP_CAUSES; i++)
+		if (dropped[i])
+			used += snprintf(out + used, size - (size_t)used, "%s%s %" PRIu64, n++ ? ", " : " (",
+			        drop_cause_names[i], dropped[i]);
+	if (sum)
+		snprintf(out + used, size - (size_t)used, ")");
+}
+
 void report_progress(struct run *run)
 {
-	const struct wire_status *s = &run->status;
-	char raw[32], stored[32];
+	struct wire_status s = tally_total(&run->tally);
+	uint64_t dropped[DROP_CAUSES];
+	char raw[32], stored[32], lost[160];
+	struct counters c;
 
 	if (!isatty(STDERR_FILENO))
 		return;
-	size_text(s->raw_bytes, raw, sizeof(raw));
-	size_text(s->stored_bytes, stored, sizeof(stored));
-	fprintf(stderr,
-	        "\r\033[K%" PRIu64 " packets, %s, stored as %s in %u segments, dropped %" PRIu64 ", before us %" PRIu64,
-	        s->packets, raw, stored, s->segments, s->dropped, s->driver_dropped);
+	tally_counters(&run->tally, &c);
+	tally_dropped(&run->tally, dropped);
+	size_text(s.raw_bytes, raw, sizeof(raw));
+	size_text(s.stored_bytes, stored, sizeof(stored));
+	dropped_text(dropped, lost, sizeof(lost));
+	fprintf(stderr, "\r\033[K%" PRIu64 " packets, %s, stored as %s in %u segments, %s, before us %" PRIu64,
+	        c.recorded, raw, stored, s.segments, lost, c.driver_dropped);
 	run->shown = true;
 }
 
 static void report_json(const struct run *run, int exit_code)
 {
+	struct wire_status s = tally_total(&run->tally);
 	char id[HEX_LEN(DIGEST_LEN)];
+	uint64_t dropped = 0;
+	struct counters c;
 	json_t *o;
 
+	tally_counters(&run->tally, &c);
+	for (int i = 0; i < DROP_CAUSES; i++)
+		dropped += c.dropped[i];
 	hex_encode(run->recording_id, DIGEST_LEN, id);
-	o = json_pack("{s:s, s:s, s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:i, s:i, s:i}", "recording", run->job->recording,
-	        "recording_id", id, "closed", run->closed && !run->broken, "reason",
-	        run->closed ? run->reason : "not-closed", "packets", (json_int_t)run->status.packets, "raw_bytes",
-	        (json_int_t)run->status.raw_bytes, "stored_bytes", (json_int_t)run->status.stored_bytes, "dropped",
-	        (json_int_t)run->status.dropped, "driver_dropped", (json_int_t)run->status.driver_dropped,
-	        "damaged_inputs", (int)run->damaged, "recorder_restarts", (int)run->restarts, "exit", exit_code);
+	o = json_pack("{s:s, s:s, s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:i, s:i, s:o, s:i}", "recording",
+	        run->job->recording, "recording_id", id, "closed", run->closed && !run->broken, "reason",
+	        run->closed ? run->reason : "not-closed", "packets", (json_int_t)c.recorded, "raw_bytes",
+	        (json_int_t)s.raw_bytes, "stored_bytes", (json_int_t)s.stored_bytes, "dropped", (json_int_t)dropped,
+	        "driver_dropped", (json_int_t)c.driver_dropped, "damaged_inputs", (int)run->damaged,
+	        "recorder_restarts", (int)run->restarts, "counters", json_counters(&c), "exit", exit_code);
 	if (!o)
 		return;
 	json_dumpf(o, stdout, JSON_COMPACT | JSON_ENSURE_ASCII);
@@ -68,15 +109,17 @@ static void report_json(const struct run *run, int exit_code)
 
 void report_end(struct run *run, int exit_code)
 {
-	const struct wire_status *s = &run->status;
-	char raw[32], stored[32];
+	struct wire_status s = tally_total(&run->tally);
+	char raw[32], stored[32], lost[160];
+	struct counters c;
 
-	size_text(s->raw_bytes, raw, sizeof(raw));
-	size_text(s->stored_bytes, stored, sizeof(stored));
-	fprintf(stderr,
-	        "%s%s: %" PRIu64 " packets (%s, stored as %s), dropped %" PRIu64 ", before us %" PRIu64 "; %s\n",
-	        run->shown ? "\r\033[K" : "", run->job->recording, s->packets, raw, stored, s->dropped,
-	        s->driver_dropped, run->closed && !run->broken ? run->reason : "NOT CLOSED");
+	tally_counters(&run->tally, &c);
+	size_text(s.raw_bytes, raw, sizeof(raw));
+	size_text(s.stored_bytes, stored, sizeof(stored));
+	dropped_text(c.dropped, lost, sizeof(lost));
+	fprintf(stderr, "%s%s: %" PRIu64 " packets (%s, stored as %s), %s, before us %" PRIu64 "; %s\n",
+	        run->shown ? "\r\033[K" : "", run->job->recording, c.recorded, raw, stored, lost, c.driver_dropped,
+	        run->closed && !run->broken ? run->reason : "NOT CLOSED");
 	if (run->job->json)
 		report_json(run, exit_code);
 }

@@ -69,7 +69,8 @@ int run_start(struct run *run, int job_fd, int key_fd, int origins_fd, struct er
 	memset(run, 0, sizeof(*run));
 	run->job_fd = job_fd;
 	run->pool_fd = run->keeper_fd = run->recorder_fd = -1;
-	run->recording = (struct recording){-1, -1, -1};
+	run->recording = (struct recording){.dir_fd = -1, .segments_fd = -1, .sources_fd = -1};
+	run->control.fd = -1;
 	r = job_map(job_fd, &run->job, e);
 	if (r < 0)
 		return r;
@@ -116,16 +117,24 @@ void run_recorder_says(struct run *run)
 	case WIRE_CAPTURING:
 		run->capturing = true;
 		run->failed_starts = 0;
+		tally_capturing(&run->tally);
 		report_capturing(run);
 		if (run->stopping)
 			run_stop(run);
 		break;
+	case WIRE_LANES:
+		tally_lanes(&run->tally, run->job, &m.lanes);
+		break;
 	case WIRE_STATUS:
-		run->status = m.status;
-		report_progress(run);
+		if (tally_status(&run->tally, &m.status)) {
+			events_status(run);
+			report_progress(run);
+		}
 		break;
 	case WIRE_DONE:
 		run->done = true;
+		if (m.h.len != sizeof(m.plain))
+			break;
 		run->damaged = m.plain.number;
 		if (wire_text_ok(m.plain.text, sizeof(m.plain.text)))
 			snprintf(run->reason, sizeof(run->reason), "%.60s", m.plain.text);
@@ -147,6 +156,16 @@ void run_keeper_says(struct run *run)
 	case WIRE_OPENED:
 		run->opened = true;
 		memcpy(run->recording_id, m.begin_answer.recording_id, DIGEST_LEN);
+		break;
+	case WIRE_LEDGER:
+		run->tally.ledger = m.ledger;
+		break;
+	case WIRE_INCIDENT:
+		if (tally_incident(&run->tally, &m.incident))
+			events_incident(run, &m.incident);
+		break;
+	case WIRE_MARK:
+		control_marked(&run->control, run, &m.mark_answer);
 		break;
 	case WIRE_CLOSED:
 		run->closed = m.plain.result == 0;
@@ -176,6 +195,7 @@ static void recorder_died(struct run *run, int status)
 	             run->restarts < RESTARTS_MAX && (run->capturing || ++run->failed_starts < FAILED_STARTS_MAX);
 
 	describe(status, died.text, sizeof(died.text));
+	tally_recorder_died(&run->tally);
 	if (!run->opened)
 		return; // nothing was recorded: run_finish takes the directory away
 	fprintf(stderr, "%ssealtap: the recorder %s; %s\n", run->shown ? "\n" : "", died.text,
@@ -279,6 +299,7 @@ int run_finish(struct run *run)
 		;
 	recording_hand_over(run->job, &run->recording);
 	code = exit_code(run);
+	events_end(run);
 	report_end(run, code);
 	return code;
 }

@@ -7,7 +7,10 @@
 
 #include "sensor/ipc/job.h"
 #include "sensor/ipc/wire.h"
+#include "sensor/supervisor/control.h"
+#include "sensor/supervisor/events.h"
 #include "sensor/supervisor/recording.h"
+#include "sensor/supervisor/tally.h"
 
 struct run {
 	const struct job *job;
@@ -32,7 +35,9 @@ struct run {
 	unsigned restarts;
 	unsigned damaged; // inputs
 	char reason[64];
-	struct wire_status status;
+	struct tally tally;   // what recorder and keeper have said
+	struct events events; // and which of it has been told
+	struct control control;
 };
 
 int run_start(struct run *run, int job_fd, int key_fd, int origins_fd, struct error *e);
@@ -44,6 +49,11 @@ bool run_over(const struct run *run);
 int run_finish(struct run *run); // reports; returns the exit code
 
 // report.c
-void report_capturing(const struct run *run);
+void report_line(struct run *run, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void report_capturing(struct run *run);
 void report_progress(struct run *run);
 void report_end(struct run *run, int exit_code);
+
+// describe.c: for clients of the control socket.
+void run_describe(const struct run *run, struct control_run *out);
+void run_describe_lane(const struct run *run, uint32_t index, struct control_lane *out);

@@ -53,6 +53,17 @@ static pid_t start(const char *bin, const char *name, const int *fds, int count,
 	_exit(127);
 }
 
+// The supervisor's next message but those that tell how the ledger stands.
+static bool supervisor_hears(enum wire_type type)
+{
+	int r;
+
+	do
+		r = wire_recv(supervisor_fd, &answer, NULL);
+	while (r == WIRE_LEDGER || r == WIRE_INCIDENT);
+	return r == (int)type;
+}
+
 static void ask(enum wire_type type, void *request, size_t len)
 {
 	int r = wire_send(recorder_fd, type, request, len, -1);
@@ -165,7 +176,11 @@ static bool attack(void)
 
 	if (is("type of the supervisor"))
 		wire_send_plain(recorder_fd, WIRE_CLOSE, 0, 0, "signal");
-	else if (is("type of the signer"))
+	else if (is("mark, which is the supervisor's to bring")) {
+		struct wire_mark mark = {.by = "root", .text = "a lie"};
+
+		wire_send(recorder_fd, WIRE_MARK, &mark, sizeof(mark), -1);
+	} else if (is("type of the signer"))
 		wire_send_plain(recorder_fd, WIRE_SIGNATURE, 0, 0, NULL);
 	else if (is("unknown type"))
 		send_raw(99, sizeof(struct wire_plain), sizeof(struct wire_plain));
@@ -325,7 +340,7 @@ int main(int argc, char **argv)
 
 	ask_plain(WIRE_DETAIL);
 	ask_plain(WIRE_START);
-	if (wire_recv(supervisor_fd, &answer, NULL) != WIRE_OPENED)
+	if (!supervisor_hears(WIRE_OPENED))
 		die("the keeper did not open");
 	ask(WIRE_BEGIN, &b, sizeof(b));
 	write_segment(argv[3]);
@@ -350,7 +365,7 @@ int main(int argc, char **argv)
 
 	if (wire_send(supervisor_fd, WIRE_RECORDER_DIED, &died, sizeof(died), -1) < 0 ||
 	        wire_send_plain(supervisor_fd, WIRE_CLOSE, 0, 0, "recorder-failed") < 0 ||
-	        wire_recv(supervisor_fd, &answer, NULL) != WIRE_CLOSED || answer.plain.result != 0)
+	        !supervisor_hears(WIRE_CLOSED) || answer.plain.result != 0)
 		die("the keeper did not close the ledger");
 	if (!ended_well(keeper) || !ended_well(signer))
 		die("a process did not end well");

@@ -51,8 +51,11 @@ static void keeper_make(struct keeper *k)
 {
 	struct error e;
 
-	*k = (struct keeper){
-	        .job = job, .dir_fd = dir_fd, .origin_fd = memfd_create("origins", MFD_CLOEXEC), .signer_fd = -1};
+	*k = (struct keeper){.job = job,
+	        .dir_fd = dir_fd,
+	        .origin_fd = memfd_create("origins", MFD_CLOEXEC),
+	        .signer_fd = -1,
+	        .tell_fd = -1};
 	unlinkat(dir_fd, "ledger.jsonl", 0);
 	k->details = calloc(SOURCES, sizeof(*k->details));
 	k->stated = calloc(SOURCES, sizeof(*k->stated));

@@ -343,13 +343,15 @@ static struct job *prepare(const struct shape *shape)
 
 static void tick(struct recorder *r, void *context)
 {
-	struct wire_status status = {0};
-	uint64_t *stop_at = context;
+	uint64_t *stop_at = context, recorded = 0;
+	struct wire_lane lane;
 
-	writer_status(r->writer, &status);
-	for (unsigned i = 0; i < r->rx_count; i++) // as the main program does
-		status.raw_bytes += atomic_load_explicit(&r->rx[i].raw_bytes, memory_order_relaxed);
-	if (stop_at && status.packets >= *stop_at)
+	for (uint32_t i = 0; i < LANES_ALL; i++) // as the main program does
+		if (writer_lane(r->writer, i, &lane)) {
+			assert_true(lawful(&lane.counters));
+			recorded += lane.counters.recorded;
+		}
+	if (stop_at && recorded >= *stop_at)
 		recorder_stop(r, STOP_SIGNAL);
 	poll(NULL, 0, 1);
 }

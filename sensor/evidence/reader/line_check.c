@@ -122,8 +122,10 @@ static void handle(struct verify *v, const struct ledger_line *line)
 	case LINE_CLOSE:
 		handle_close(v, &line->close);
 		break;
-	case LINE_CLOCK:
 	case LINE_MARK:
+		v->report->marks++;
+		break;
+	case LINE_CLOCK:
 	case LINE_HEARTBEAT:
 	case LINE_TYPES:
 		break;

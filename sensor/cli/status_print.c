@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sensor/cli/status_print.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "sensor/evidence/digest.h"
+#include "sensor/evidence/ledger_line.h"
+#include "sensor/evidence/reader/report.h"
+#include "sensor/ipc/job.h"
+
+const char *time_for_people(uint64_t ns, char out[TIME_FOR_PEOPLE])
+{
+	time_t sec = (time_t)(ns / 1000000000);
+	char day[32];
+	struct tm tm;
+
+	if (!gmtime_r(&sec, &tm) || strftime(day, sizeof(day), "%Y-%m-%d %H:%M:%S", &tm) == 0)
+		return "a time beyond the calendar";
+	snprintf(out, TIME_FOR_PEOPLE, "%s.%03u UTC", day, (unsigned)(ns % 1000000000 / 1000000));
+	return out;
+}
+
+static void print_safe(FILE *out, const char *text)
+{
+	char *safe = text_safe(text);
+
+	fputs(safe ? safe : "?", out);
+	free(safe);
+}
+
+static const char *state_name(const struct control_run *r)
+{
+	switch ((enum control_state)r->state) {
+	case CONTROL_STARTING:
+		return "starting";
+	case CONTROL_RESTARTING:
+		return "restarting";
+	case CONTROL_ENDING:
+		return "ending";
+	case CONTROL_CAPTURING:
+		break;
+	}
+	return r->kind == JOB_INGEST ? "sealing" : "capturing";
+}
+
+static void print_size(double bytes)
+{
+	static const char *const unit[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+	unsigned i = 0;
+
+	for (; bytes >= 1024 && i < 4; i++)
+		bytes /= 1024;
+	printf(i ? "%.1f %s" : "%.0f %s", bytes, unit[i]);
+}
+
+void status_print_line(FILE *out, const struct run_seen *run)
+{
+	fputs("  ", out);
+	print_safe(out, run->is.recording);
+	fputs(" (", out);
+	print_safe(out, run->is.reference);
+	fprintf(out, ", process %u)\n", run->is.pid);
+}
+
+static void print_head(const struct control_run *r)
+{
+	char day[TIME_FOR_PEOPLE];
+	uint64_t s = r->elapsed_ns / 1000000000;
+
+	print_safe(stdout, r->recording);
+	printf(": %s", state_name(r));
+	if (r->since_ns)
+		printf(" since %s, %" PRIu64 ":%02u:%02u", time_for_people(r->since_ns, day), s / 3600,
+		        (unsigned)(s / 60 % 60), (unsigned)(s % 60));
+	printf("\n  sensor        ");
+	print_safe(stdout, r->sensor);
+	printf(", by ");
+	print_safe(stdout, r->operator_name);
+	printf("\n  reference     ");
+	print_safe(stdout, r->reference);
+	if (r->driver[0]) {
+		printf("\n  driver        ");
+		print_safe(stdout, r->driver);
+	}
+	printf("\n");
+}
+
+static void print_amounts(const struct control_run *r)
+{
+	const struct wire_status *s = &r->status;
+
+	printf("  packets       %" PRIu64 ", ", r->counters.recorded);
+	print_size((double)s->raw_bytes);
+	printf(", stored as ");
+	print_size((double)s->stored_bytes);
+	if (s->raw_bytes)
+		printf(" (%.2f)", (double)s->stored_bytes / (double)s->raw_bytes);
+	printf(" in %u segments; now %" PRIu64 " packets/s, ", s->segments, r->packets_per_second);
+	print_size((double)r->bytes_per_second);
+	printf("/s\n  pool          %u of %u MiB free", s->pool_free, s->pool_blocks);
+	if (s->stall_ms != WIRE_STALL_UNKNOWN)
+		printf(", bridges a disk that stands still for %.1f s at the present rate", (double)s->stall_ms / 1000);
+	printf("; zstd level %d", s->level);
+	if (s->level != r->level_ceiling)
+		printf(" (lowered from %d)", r->level_ceiling);
+	printf("\n");
+}
+
+static void print_ledger(const struct control_run *r)
+{
+	const struct wire_ledger *l = &r->ledger;
+	char day[TIME_FOR_PEOPLE];
+
+	printf("  ledger        ");
+	if (l->size)
+		printf("%" PRIu64 " lines signed, the newest of %s", l->size, time_for_people(l->signed_ns, day));
+	else
+		printf("not open yet");
+	printf("; longest sync %.1f ms\n", (double)l->sync_ns_max / 1e6);
+	printf("  events        %" PRIu64 " marks, %" PRIu64 " incidents, %u recorder restarts\n", l->marks,
+	        l->incidents, r->restarts);
+	if (r->incident.kind[0] == '\0')
+		return;
+	printf("  last incident ");
+	print_safe(stdout, r->incident.kind);
+	printf(": ");
+	print_safe(stdout, r->incident.detail);
+	printf(", %s\n", time_for_people(r->incident_ns, day));
+}
+
+static void print_driver(const struct counters *c, unsigned bit, uint64_t value)
+{
+	if (c->driver_mask & bit)
+		printf(" %12" PRIu64, value);
+	else
+		printf(" %12s", "-");
+}
+
+static void print_lane(const struct control_lane *l)
+{
+	const struct counters *c = &l->lane.counters;
+	uint64_t dropped = 0, since = 0;
+	char day[TIME_FOR_PEOPLE];
+
+	for (int i = 0; i < DROP_CAUSES; i++) {
+		dropped += c->dropped[i];
+		since += l->lane.dropped[i] - c->dropped[i];
+	}
+	printf("  %4u %12" PRIu64 " %12" PRIu64 " %12" PRIu64 " %12" PRIu64 " %12" PRIu64 " %12" PRIu64, l->lane.lane,
+	        c->received, c->recorded, c->filtered, c->out_of_scope, c->shunted, dropped);
+	print_driver(c, COUNTERS_DRIVER_RECEIVED, c->driver_received);
+	print_driver(c, COUNTERS_DRIVER_DROPPED, c->driver_dropped);
+	printf("  ");
+	print_safe(stdout, l->lane.interface[0] ? l->lane.interface : l->source);
+	printf(", %s\n", l->lane.last_ns ? time_for_people(l->lane.last_ns, day) : "none yet");
+	if (dropped + since == 0)
+		return;
+	printf("       dropped:");
+	for (int i = 0; i < DROP_CAUSES; i++)
+		if (l->lane.dropped[i])
+			printf(" %s %" PRIu64, drop_cause_names[i], l->lane.dropped[i]);
+	if (since)
+		printf(", %" PRIu64 " of them so lately that the counters above do not have them", since);
+	printf("\n");
+}
+
+void status_print(const struct run_seen *run)
+{
+	print_head(&run->is);
+	print_amounts(&run->is);
+	print_ledger(&run->is);
+	if (run->is.lanes == 0) {
+		printf("  nothing has been received yet\n");
+		return;
+	}
+	printf("  %4s %12s %12s %12s %12s %12s %12s %12s %12s  %s, last packet\n", "lane", "received", "recorded",
+	        "filtered", "out_of_scope", "shunted", "dropped", "drv.received", "drv.dropped",
+	        run->is.driver[0] ? "interface" : "source");
+	for (uint32_t i = 0; i < run->is.lanes; i++)
+		print_lane(&run->lane[i]);
+}
+
+static json_t *text(const char *s)
+{
+	return json_text(s, strlen(s));
+}
+
+static json_t *time_or_null(uint64_t ns)
+{
+	return ns ? json_time(ns) : json_null();
+}
+
+static json_t *lane_json(const struct run_seen *run, const struct control_lane *l)
+{
+	json_t *dropped = json_object();
+
+	for (int i = 0; i < DROP_CAUSES; i++)
+		json_object_set_new(dropped, drop_cause_names[i], json_u64(l->lane.dropped[i]));
+	return json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "lane", (json_int_t)l->lane.lane, "interface",
+	        text(l->lane.interface), "source", text(l->source), "driver", text(run->is.driver), "counters",
+	        json_counters(&l->lane.counters), "dropped_now", dropped, "last_packet", time_or_null(l->lane.last_ns));
+}
+
+static json_t *ratio(const struct wire_status *s)
+{
+	return s->raw_bytes ? json_real((double)s->stored_bytes / (double)s->raw_bytes) : json_null();
+}
+
+json_t *status_json(const struct run_seen *run)
+{
+	const struct control_run *r = &run->is;
+	const struct wire_status *s = &r->status;
+	char id[HEX_LEN(DIGEST_LEN)];
+	json_t *lanes = json_array(), *o = json_object();
+
+	hex_encode(r->recording_id, DIGEST_LEN, id);
+	for (uint32_t i = 0; i < r->lanes; i++)
+		json_array_append_new(lanes, lane_json(run, &run->lane[i]));
+	json_object_set_new(o, "recording", text(r->recording));
+	json_object_set_new(o, "recording_id", json_string(id));
+	json_object_set_new(o, "kind", json_string(r->kind == JOB_INGEST ? "ingest" : "capture"));
+	json_object_set_new(o, "state", json_string(state_name(r)));
+	json_object_set_new(o, "process", json_integer(r->pid));
+	json_object_set_new(o, "sensor", text(r->sensor));
+	json_object_set_new(o, "reference", text(r->reference));
+	json_object_set_new(o, "operator", text(r->operator_name));
+	json_object_set_new(o, "since", time_or_null(r->since_ns));
+	json_object_set_new(o, "elapsed_ms", json_integer((json_int_t)(r->elapsed_ns / 1000000)));
+	json_object_set_new(o, "packets", json_integer((json_int_t)r->counters.recorded));
+	json_object_set_new(o, "raw_bytes", json_integer((json_int_t)s->raw_bytes));
+	json_object_set_new(o, "stored_bytes", json_integer((json_int_t)s->stored_bytes));
+	json_object_set_new(o, "ratio", ratio(s));
+	json_object_set_new(o, "packets_per_second", json_integer((json_int_t)r->packets_per_second));
+	json_object_set_new(o, "bytes_per_second", json_integer((json_int_t)r->bytes_per_second));
+	json_object_set_new(o, "segments", json_integer(s->segments));
+	json_object_set_new(o, "level", json_integer(s->level));
+	json_object_set_new(o, "level_ceiling", json_integer(r->level_ceiling));
+	json_object_set_new(o, "pool",
+	        json_pack("{s:I, s:I, s:o}", "blocks", (json_int_t)s->pool_blocks, "free", (json_int_t)s->pool_free,
+	                "stall_ms",
+	                s->stall_ms == WIRE_STALL_UNKNOWN ? json_null() : json_integer((json_int_t)s->stall_ms)));
+	json_object_set_new(o, "checkpoint",
+	        json_pack("{s:I, s:o}", "size", (json_int_t)r->ledger.size, "time", time_or_null(r->ledger.signed_ns)));
+	json_object_set_new(o, "sync_ns_max", json_u64(r->ledger.sync_ns_max));
+	json_object_set_new(o, "recorder_restarts", json_integer(r->restarts));
+	json_object_set_new(o, "marks", json_integer((json_int_t)r->ledger.marks));
+	json_object_set_new(o, "incidents", json_integer((json_int_t)r->ledger.incidents));
+	json_object_set_new(o, "last_incident",
+	        r->incident.kind[0] ? json_pack("{s:o, s:o, s:o}", "kind", text(r->incident.kind), "detail",
+	                                      text(r->incident.detail), "time", time_or_null(r->incident_ns))
+	                            : json_null());
+	json_object_set_new(o, "counters", json_counters(&r->counters));
+	json_object_set_new(o, "lanes", lanes);
+	return o;
+}

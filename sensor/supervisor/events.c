@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sensor/supervisor/events.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "sensor/supervisor/run_state.h"
+
+#define OVER_NS 5000000000ULL  // without a lost frame a loss is over
+#define APART_NS 5000000000ULL // between two lines about incidents of one kind
+
+static const char *cause_text(unsigned cause)
+{
+	static const char *const text[EVENT_CAUSES] = {
+	        [DROP_POOL] = "pool: no free block, sealing or the disk is too slow",
+	        [DROP_DISK] = "disk: it could not be written",
+	        [DROP_OVERSIZE] = "oversize: longer than a recording can hold",
+	        [EVENT_DRIVER] = "before us: counted by the driver, not received",
+	};
+
+	return text[cause];
+}
+
+// Where a cause has grown, for people: one interface, and how many more.
+static void where(const struct run *run, unsigned cause, char *out, size_t size)
+{
+	const struct tally *t = &run->tally;
+	uint64_t most = 0;
+	unsigned lanes = 0, at = 0;
+
+	for (uint32_t i = 0; i < t->lane_count; i++) {
+		const struct wire_lane *l = &t->lane[i];
+		uint64_t frames = cause == EVENT_DRIVER ? l->counters.driver_dropped : l->dropped[cause];
+
+		lanes += frames > 0;
+		if (frames > most) {
+			most = frames;
+			at = i;
+		}
+	}
+	if (most == 0)
+		snprintf(out, size, "no lane");
+	else if (lanes == 1)
+		snprintf(out, size, "%.100s", run->job->source[t->lane[at].source].name);
+	else
+		snprintf(out, size, "%.100s and %u more lanes", run->job->source[t->lane[at].source].name, lanes - 1);
+}
+
+static void loss_begins(struct run *run, unsigned cause, uint64_t now, uint64_t frames)
+{
+	struct event_loss *l = &run->events.loss[cause];
+	char place[160];
+
+	l->at_start = l->frames;
+	l->began_ns = now;
+	where(run, cause, place, sizeof(place));
+	report_line(run, "FRAMES ARE BEING LOST on %s: %" PRIu64 " so far (%s)", place, frames - l->frames,
+	        cause_text(cause));
+}
+
+static void loss_ends(struct run *run, unsigned cause)
+{
+	struct event_loss *l = &run->events.loss[cause];
+
+	report_line(run, "no more frames are lost: %" PRIu64 " were within %" PRIu64 " s (%s)", l->frames - l->at_start,
+	        (l->rose_ns - l->began_ns) / 1000000000 + 1, cause_text(cause));
+	l->rose_ns = 0;
+}
+
+void events_status(struct run *run)
+{
+	uint64_t now = tally_clock_ns(), frames[EVENT_CAUSES];
+	struct counters c;
+
+	tally_counters(&run->tally, &c);
+	tally_dropped(&run->tally, frames);
+	frames[EVENT_DRIVER] = c.driver_dropped;
+	for (unsigned i = 0; i < EVENT_CAUSES; i++) {
+		struct event_loss *l = &run->events.loss[i];
+
+		if (frames[i] > l->frames && i == DROP_CRASH) { // not a state, but over when it is known
+			report_line(
+			        run, "%" PRIu64 " frames were lost with the recorder that died", frames[i] - l->frames);
+			l->frames = frames[i];
+		} else if (frames[i] > l->frames) {
+			if (!l->rose_ns)
+				loss_begins(run, i, now, frames[i]);
+			l->rose_ns = now;
+			l->frames = frames[i];
+		} else if (l->rose_ns && now - l->rose_ns >= OVER_NS) {
+			loss_ends(run, i);
+		}
+	}
+}
+
+void events_end(struct run *run)
+{
+	for (unsigned i = 0; i < EVENT_CAUSES; i++)
+		if (run->events.loss[i].rose_ns)
+			loss_ends(run, i);
+}
+
+// Those for which recorder or supervisor have words of their own.
+static bool said_elsewhere(const char *kind)
+{
+	static const char *const kinds[] = {
+	        "recorder-died", "disk-full", "disk-error", "source-failed", "stalled", "supervisor-died"};
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (strcmp(kinds[i], kind) == 0)
+			return true;
+	return false;
+}
+
+static struct event_kind *kind_of(struct events *e, const char *kind)
+{
+	for (unsigned i = 0; i < EVENT_KINDS; i++) {
+		if (e->kind[i].kind[0] == '\0')
+			snprintf(e->kind[i].kind, sizeof(e->kind[i].kind), "%s", kind);
+		if (strcmp(e->kind[i].kind, kind) == 0)
+			return &e->kind[i];
+	}
+	return &e->kind[EVENT_KINDS - 1];
+}
+
+void events_incident(struct run *run, const struct wire_incident *m)
+{
+	uint64_t now = tally_clock_ns();
+	struct event_kind *k;
+
+	if (said_elsewhere(m->kind))
+		return;
+	k = kind_of(&run->events, m->kind);
+	if (k->said_ns && now - k->said_ns < APART_NS) {
+		k->held_back++;
+		return;
+	}
+	if (k->held_back)
+		report_line(run, "%s: %s (and %u like it since the last word)", m->kind, m->detail, k->held_back);
+	else
+		report_line(run, "%s: %s", m->kind, m->detail);
+	k->said_ns = now;
+	k->held_back = 0;
+}

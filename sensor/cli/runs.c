@@ -34,6 +34,9 @@ static int answer_read(int fd, union control_answer *m)
 {
 	ssize_t n = recv(fd, m, sizeof(*m), MSG_TRUNC);
 
+	// Linux says first that the other end closed without having read all, and then what it had sent before.
+	if (n < 0 && errno == ECONNRESET)
+		n = recv(fd, m, sizeof(*m), MSG_TRUNC);
 	if (n < 0)
 		return errno == EAGAIN ? -ETIMEDOUT : errno == ECONNRESET ? -EPIPE : -errno;
 	if (n == 0)
@@ -46,8 +49,9 @@ static int ask(int fd, enum control_type type, void *message, size_t len)
 	struct control_header *h = message;
 
 	*h = (struct control_header){.magic = CONTROL_MAGIC, .type = type, .len = (uint32_t)len};
-	if (send(fd, message, len, MSG_NOSIGNAL) != (ssize_t)len)
-		return errno == EAGAIN ? -ETIMEDOUT : -EPIPE;
+	// One that was refused before it asked finds the other end closed, and why it was.
+	if (send(fd, message, len, MSG_NOSIGNAL) < 0 && errno != EPIPE && errno != ECONNRESET)
+		return errno == EAGAIN ? -ETIMEDOUT : -errno;
 	return 0;
 }
 

@@ -301,5 +301,6 @@ int run_finish(struct run *run)
 	code = exit_code(run);
 	events_end(run);
 	report_end(run, code);
+	tally_free(&run->tally);
 	return code;
 }

@@ -46,7 +46,7 @@ void report_capturing(struct run *run)
 	fprintf(stderr, " into %s (flush %u ms, zstd level %d); ^C ends\n", job->recording, job->flush_ms, job->level);
 }
 
-// ", dropped 12 (pool 10, disk 2)": by cause where there is any.
+// "dropped 12 (pool 10, disk 2)": by cause where there is any.
 static void dropped_text(const uint64_t dropped[DROP_CAUSES], char *out, size_t size)
 {
 	uint64_t sum = 0;

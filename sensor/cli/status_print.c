@@ -139,6 +139,21 @@ static void print_driver(const struct counters *c, unsigned bit, uint64_t value)
 		printf(" %12s", "-");
 }
 
+// Of the whole interface, where it has lost or refused anything.
+static void print_nic(const struct counters *c)
+{
+	uint64_t any = 0;
+
+	for (int i = NIC_MISSED; i < NIC_COUNTERS; i++)
+		any |= c->nic[i];
+	if (!(c->driver_mask & COUNTERS_NIC) || !any)
+		return;
+	printf("       interface:");
+	for (int i = 0; i < NIC_COUNTERS; i++)
+		printf(" %s %" PRIu64, nic_counter_names[i], c->nic[i]);
+	printf("\n");
+}
+
 static void print_lane(const struct control_lane *l)
 {
 	const struct counters *c = &l->lane.counters;
@@ -156,6 +171,7 @@ static void print_lane(const struct control_lane *l)
 	printf("  ");
 	print_safe(stdout, l->lane.interface[0] ? l->lane.interface : l->source);
 	printf(", %s\n", l->lane.last_ns ? time_for_people(l->lane.last_ns, day) : "none yet");
+	print_nic(c);
 	if (dropped + since == 0)
 		return;
 	printf("       dropped:");

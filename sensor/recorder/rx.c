@@ -363,6 +363,13 @@ static bool append_batch(struct rx *rx, const struct packet *batch, unsigned n, 
 	return more;
 }
 
+// Of a driver whose interface nobody watches.
+static void interface_down(struct recorder *r, const struct source *s)
+{
+	fprintf(stderr, "sealtap: %s: the interface was taken down\n", s->name);
+	keeper_incident(r, "interface-down", "%s", s->name);
+}
+
 static int run_source(struct rx *rx, uint32_t index)
 {
 	struct recorder *r = rx->recorder;
@@ -378,7 +385,7 @@ static int run_source(struct rx *rx, uint32_t index)
 		atomic_store_explicit(&rx->turns, ++turns, memory_order_relaxed);
 		if (n == -ENETDOWN) {
 			if (!link_watched(r->links, r->job_source[index]))
-				keeper_incident(r, "interface-down", "%s", s->name);
+				interface_down(r, s);
 			continue;
 		}
 		if (rx->lane_count < s->lane_count) {

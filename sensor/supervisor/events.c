@@ -17,9 +17,26 @@ static const char *cause_text(unsigned cause)
 	        [DROP_DISK] = "disk: it could not be written",
 	        [DROP_OVERSIZE] = "oversize: longer than a recording can hold",
 	        [EVENT_DRIVER] = "before us: counted by the driver, not received",
+	        [EVENT_NIC] = "before us: no room in the interface, at least so many",
 	};
 
 	return text[cause];
+}
+
+static uint64_t lane_frames(const struct wire_lane *l, unsigned cause)
+{
+	const uint64_t *nic = l->counters.nic;
+	uint64_t most = nic[NIC_MISSED];
+
+	if (cause < DROP_CAUSES)
+		return l->dropped[cause];
+	if (cause == EVENT_DRIVER)
+		return l->counters.driver_mask & COUNTERS_DRIVER_DROPPED ? l->counters.driver_dropped : 0;
+	if (!(l->counters.driver_mask & COUNTERS_NIC))
+		return 0;
+	// They may speak of the same frames (docs/evidence-format.md section 2.3), so they are not added up.
+	most = nic[NIC_FIFO] > most ? nic[NIC_FIFO] : most;
+	return nic[NIC_OVER] > most ? nic[NIC_OVER] : most;
 }
 
 // Where a cause has grown, for people: one interface, and how many more.
@@ -30,8 +47,7 @@ static void where(const struct run *run, unsigned cause, char *out, size_t size)
 	unsigned lanes = 0, at = 0;
 
 	for (uint32_t i = 0; i < t->lane_count; i++) {
-		const struct wire_lane *l = &t->lane[i];
-		uint64_t frames = cause == EVENT_DRIVER ? l->counters.driver_dropped : l->dropped[cause];
+		uint64_t frames = lane_frames(&t->lane[i], cause);
 
 		lanes += frames > 0;
 		if (frames > most) {
@@ -70,12 +86,11 @@ static void loss_ends(struct run *run, unsigned cause)
 
 void events_status(struct run *run)
 {
-	uint64_t now = tally_clock_ns(), frames[EVENT_CAUSES];
-	struct counters c;
+	uint64_t now = tally_clock_ns(), frames[EVENT_CAUSES] = {0};
 
-	tally_counters(&run->tally, &c);
-	tally_dropped(&run->tally, frames);
-	frames[EVENT_DRIVER] = c.driver_dropped;
+	for (uint32_t lane = 0; lane < run->tally.lane_count; lane++)
+		for (unsigned i = 0; i < EVENT_CAUSES; i++)
+			frames[i] += lane_frames(&run->tally.lane[lane], i);
 	for (unsigned i = 0; i < EVENT_CAUSES; i++) {
 		struct event_loss *l = &run->events.loss[i];
 
@@ -101,11 +116,10 @@ void events_end(struct run *run)
 			loss_ends(run, i);
 }
 
-// Those for which recorder or supervisor have words of their own.
-static bool said_elsewhere(const char *kind)
+// For all others the recorder, or the supervisor itself, has words of its own.
+static bool said_here(const char *kind)
 {
-	static const char *const kinds[] = {
-	        "recorder-died", "disk-full", "disk-error", "source-failed", "stalled", "supervisor-died"};
+	static const char *const kinds[] = {"overload", "adopted", "recorder-resumed"};
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		if (strcmp(kinds[i], kind) == 0)
@@ -129,7 +143,7 @@ void events_incident(struct run *run, const struct wire_incident *m)
 	uint64_t now = tally_clock_ns();
 	struct event_kind *k;
 
-	if (said_elsewhere(m->kind))
+	if (!said_here(m->kind))
 		return;
 	k = kind_of(&run->events, m->kind);
 	if (k->said_ns && now - k->said_ns < APART_NS) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// One line on stderr for each change of state: frames are being lost, none are lost any more, what the ledger states as
-// an incident. Bounded: a cause begins or ends at most once in some seconds, and so does each kind of incident; what
-// was held back is counted in the next line. Supervisor, its one thread.
+// One line on stderr for each change of state: frames are being lost, none are lost any more, the level, a recorder
+// that took over. (The recorder speaks of interfaces and disks itself.) Bounded: a cause begins or ends at most once in
+// some seconds, and so does each kind of incident; what was held back is counted in the next line. Supervisor, its one
+// thread.
 #pragma once
 
 #include <stdbool.h>
@@ -9,8 +10,10 @@
 
 #include "sensor/ipc/wire.h"
 
-#define EVENT_DRIVER DROP_CAUSES // lost before us, beside the causes of our own
-#define EVENT_CAUSES (DROP_CAUSES + 1)
+// Lost before us, beside the causes of our own.
+#define EVENT_DRIVER DROP_CAUSES
+#define EVENT_NIC (DROP_CAUSES + 1)
+#define EVENT_CAUSES (DROP_CAUSES + 2)
 #define EVENT_KINDS 16u // of incidents
 
 struct event_loss {

@@ -142,6 +142,8 @@ void tally_counters(const struct tally *t, struct counters *ret_counters)
 			sum.driver_received += c->driver_received;
 		if (c->driver_mask & COUNTERS_DRIVER_DROPPED)
 			sum.driver_dropped += c->driver_dropped;
+		for (int k = 0; k < NIC_COUNTERS; k++)
+			sum.nic[k] += c->nic[k];
 		sum.driver_mask |= c->driver_mask;
 	}
 	*ret_counters = sum;

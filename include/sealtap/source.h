@@ -74,7 +74,7 @@ struct source {
 	struct source_lane *lanes; // grows during recv only, and only at the end
 	unsigned lane_count;
 	char name[1024];  // path or interface
-	char detail[256]; // driver, offloads, mode: for the ledger
+	char detail[384]; // driver, offloads, mode: for the ledger
 	struct source_end end;
 	bool tells_direction; // of every packet, in packet.flags
 	bool own_queue;       // takes one queue of the interface: frames of a queue without a source go past all
@@ -87,6 +87,9 @@ struct source_file_config {
 	int extra_fd;     // an empty file for what the segments do not keep, or -1
 };
 
+// What capture does to the machine's own traffic: leaves every frame to the network stack, or takes it from there.
+enum tap { TAP_COPY = 1, TAP_TAKE = 2 };
+
 // What a live driver is asked for. It answers with one source per RX thread: one per queue or ring.
 struct source_live_config {
 	const char *interface;
@@ -96,6 +99,8 @@ struct source_live_config {
 	unsigned snaplen;    // 0: whole frames
 	int flush_ms;        // how long a frame may wait in the driver
 	unsigned threads;    // RX threads wanted; 0: 1, or what the driver finds right
+	unsigned tap;        // enum tap, 0: whatever the driver does
+	bool busy_poll;      // never sleep
 	unsigned direction;  // 1 in, 2 out: the recorder will refuse the others by packet.flags; 0: both
 };
 #define SOURCES_PER_INTERFACE_MAX 64u

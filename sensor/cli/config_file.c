@@ -36,13 +36,16 @@ static int set_pair(struct run_options *o, const yaml_event_t *value, char *name
 	char *copy = keep((const char *)value->data.scalar.value);
 	int r = copy ? 0 : -ENOMEM;
 
-	if (r == 0 && (strcmp(name, "json") == 0 || strcmp(name, "no-promisc") == 0)) {
+	bool *flag = strcmp(name, "json") == 0                                           ? &o->json
+	             : strcmp(name, "no-promisc") == 0                                   ? &o->no_promisc
+	             : strcmp(name, "busy-poll") == 0 && strcmp(o->verb, "capture") == 0 ? &o->busy_poll
+	                                                                                 : NULL;
+
+	if (r == 0 && flag) {
 		if (strcmp(copy, "true") != 0 && strcmp(copy, "false") != 0)
 			r = error_set(&inner, -EINVAL, "%s: \"%s\" is neither true nor false", name, copy);
-		else if (strcmp(name, "json") == 0)
-			o->json = copy[0] == 't';
 		else
-			o->no_promisc = copy[0] == 't';
+			*flag = copy[0] == 't';
 	} else if (r == 0) {
 		r = run_options_set(o, name, copy, &inner);
 	}

@@ -20,6 +20,9 @@ static int take(struct run_options *o, int c, const char *name, const char *valu
 	case RUN_NO_PROMISC:
 		o->no_promisc = true;
 		return 0;
+	case RUN_BUSY_POLL:
+		o->busy_poll = true;
+		return 0;
 	default: // RUN_CONFIG was taken before
 		return 0;
 	}

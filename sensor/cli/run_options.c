@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "sealtap/evidence.h"
+#include "sealtap/source.h"
 #include "sensor/cli/cli.h"
 #include "sensor/cli/quantity.h"
 #include "sensor/ipc/core_list.h"
@@ -112,6 +113,12 @@ static int cores(const char *name, const char *value, cpu_set_t *ret, struct err
 	return 0;
 }
 
+static int tap(const char *value, uint32_t *ret, struct error *e)
+{
+	*ret = strcmp(value, "copy") == 0 ? TAP_COPY : strcmp(value, "take") == 0 ? TAP_TAKE : 0;
+	return *ret ? 0 : error_set(e, -EINVAL, "tap: \"%s\" is neither copy nor take", value);
+}
+
 int run_options_set(struct run_options *o, const char *name, const char *value, struct error *e)
 {
 	static const struct job *const sizes = NULL; // for sizeof only
@@ -168,6 +175,8 @@ int run_options_set(struct run_options *o, const char *name, const char *value, 
 		return number(name, value, 1, 64, &o->rx_threads, e);
 	if (strcmp(name, "direction") == 0 && strcmp(o->verb, "capture") == 0)
 		return direction(value, &o->direction, e);
+	if (strcmp(name, "tap") == 0 && strcmp(o->verb, "capture") == 0)
+		return tap(value, &o->tap, e);
 	if (strcmp(name, "flush-ms") == 0)
 		return number(name, value, 10, 10000, &o->flush_ms, e);
 	if (strcmp(name, "segment-size") == 0)
@@ -255,7 +264,7 @@ int run_options_job(const struct run_options *o, enum job_kind kind, unsigned so
 	job->packets_max = o->packets;
 	job->segment_bytes = o->segment_mib << 20;
 	job->segment_ns = o->segment_ns;
-	job->ring_bytes = (o->ring_mib ? o->ring_mib : 64) << 20;
+	job->ring_bytes = o->ring_mib << 20;
 	// Live, the pool is what bridges a stall of the disk; a file waits, and a small pool stays in the processor's
 	// cache.
 	job->pool_blocks = (uint32_t)(o->pool_mib           ? o->pool_mib
@@ -266,6 +275,8 @@ int run_options_job(const struct run_options *o, enum job_kind kind, unsigned so
 	job->seal_cores = o->seal_cores;
 	job->rx_threads = (uint32_t)o->rx_threads;
 	job->direction = o->direction;
+	job->tap = o->tap;
+	job->busy_poll = o->busy_poll;
 	job->flush_ms = (uint32_t)o->flush_ms;
 	job->snaplen = (uint32_t)o->snaplen;
 	job->level = o->level;

@@ -33,13 +33,15 @@ struct run_options {
 	cpu_set_t seal_cores;
 	uint64_t rx_threads; // per interface; 0: the driver's choice
 	uint32_t direction;  // 1 in, 2 out, 0 both
+	uint32_t tap;        // enum tap
+	bool busy_poll;
 	uint64_t flush_ms;
 	uint64_t segment_mib;
 	uint64_t segment_ns;
 };
 
 // struct option.val of long options; the letters i, o and h mean interface, output and help.
-enum { RUN_NAMED = 256, RUN_CONFIG, RUN_JSON, RUN_NO_PROMISC };
+enum { RUN_NAMED = 256, RUN_CONFIG, RUN_JSON, RUN_NO_PROMISC, RUN_BUSY_POLL };
 #define RUN_GO_ON (-1)
 
 void run_options_init(struct run_options *o, const char *verb);

@@ -31,7 +31,7 @@ static const char help[] =
         "      --segment-time TIME        and after so much time (default 5m)\n"
         "      --pool MIB                 memory that bridges stalls of the disk (default 256)\n"
         "      --ring MIB                 memory of the kernel that bridges stalls of this program, per interface "
-        "(default 64)\n"
+        "(default 64, xdp 128)\n"
         "      --sealers N                threads that commit and compress (default: one per core that\n"
         "                                 is left to them)\n"
         "      --rx-threads N             threads and rings of each interface; a conversation stays in one (default "
@@ -47,6 +47,11 @@ static const char help[] =
         "both\n"
         "                                 ways. xdp takes received frames off the interface: nothing else on this\n"
         "                                 machine gets them; for an interface that does nothing but listen\n"
+        "      --tap copy|take            insist on a driver that leaves the frames to the stack too (afpacket, pcap), "
+        "or\n"
+        "                                 on one that takes them off it (xdp, dpdk); default: whatever the driver "
+        "does\n"
+        "      --busy-poll                xdp and dpdk: never sleep, a core for each thread; see docs/operations.md\n"
         "      --dpdk-args \"ARGS\"         options of DPDK's environment; with --driver dpdk an interface is a PCI\n"
         "                                 address, a device such as net_af_packet0,iface=eth0, or a port's name\n"
         "      --config FILE              YAML with any of these options as `name: value`; flags override it\n"
@@ -79,6 +84,8 @@ static const struct option options[] = {
         {"flush-ms", required_argument, NULL, RUN_NAMED},
         {"config", required_argument, NULL, RUN_CONFIG},
         {"driver", required_argument, NULL, RUN_NAMED},
+        {"tap", required_argument, NULL, RUN_NAMED},
+        {"busy-poll", no_argument, NULL, RUN_BUSY_POLL},
         {"dpdk-args", required_argument, NULL, RUN_NAMED},
         {"json", no_argument, NULL, RUN_JSON},
         {"no-promisc", no_argument, NULL, RUN_NO_PROMISC},

@@ -28,7 +28,7 @@ struct job {
 	uint64_t packets_max;   // 0: no limit
 	uint64_t segment_bytes; // raw bytes after which a segment ends
 	uint64_t segment_ns;    // time after which a segment ends
-	uint64_t ring_bytes;    // kernel ring per interface
+	uint64_t ring_bytes;    // kernel ring per interface; 0: as the driver finds right
 	uint32_t pool_blocks;   // of 1 MiB
 	uint32_t sealers;       // threads; 0: as many as suits the cores
 	uint32_t flush_ms;
@@ -42,6 +42,8 @@ struct job {
 	uint32_t role_uid[2]; // recorder, keeper; UINT32_MAX: keep the present one
 	uint32_t rx_threads;  // per interface; 0: what the driver finds right
 	uint32_t direction;   // as in the epb_flags word: 1 in, 2 out; 0: both
+	uint32_t tap;         // enum tap of source.h
+	uint32_t busy_poll;
 	uint32_t reserved;
 	cpu_set_t rx_cores; // none: as the recorder finds right
 	cpu_set_t seal_cores;

@@ -53,6 +53,8 @@ static int open_interface(const struct job *job, unsigned index, struct source *
 	        .threads = job->rx_threads,
 	        .driver_args = job->driver_args[0] ? job->driver_args : NULL,
 	        .direction = job->direction,
+	        .tap = job->tap,
+	        .busy_poll = job->busy_poll,
 	};
 	const struct live_driver *driver = live_driver_find(job->driver);
 	int n;
@@ -60,6 +62,9 @@ static int open_interface(const struct job *job, unsigned index, struct source *
 	if (!driver)
 		return error_set(
 		        e, -ENOTSUP, "driver %s is not in this build; there are: %s", job->driver, live_driver_names());
+	n = live_driver_check(driver, &config, e);
+	if (n < 0)
+		return n;
 	n = driver->open(&config, ret_sources, e);
 	if (n > 0 && job->direction && !ret_sources[0]->tells_direction) {
 		unsigned linktype = ret_sources[0]->lanes[0].linktype;

@@ -211,7 +211,7 @@ static void describe(struct afpacket *a, const struct source_live_config *c, int
 		snprintf(fanout, sizeof(fanout), "%u rings by flow hash, each ", c->threads);
 	packet_socket_offloads(a->fd, c->interface, offloads, sizeof(offloads));
 	snprintf(a->source.detail, sizeof(a->source.detail),
-	        "tpacket_v3, %sring %" PRIu32 " MiB, block timeout %d ms, %s, %s", fanout,
+	        "tpacket_v3, tap copy, %sring %" PRIu32 " MiB, block timeout %d ms, %s, %s", fanout,
 	        a->block_count * (AFPACKET_BLOCK_BYTES >> 20), block_ms,
 	        c->promiscuous ? "promiscuous" : "not promiscuous", offloads);
 }

@@ -35,6 +35,7 @@ struct dpdk_port {
 	bool link_up;
 	bool queue_counters; // the PMD counts each queue
 	bool promiscuous;
+	bool busy_poll; // no sleep
 	enum dpdk_time time;
 	int ts_offset; // of the mbuf's dynamic field
 	uint64_t ts_flag;

@@ -353,7 +353,7 @@ static int start(struct dpdk_port *p, bool promiscuous, const struct rte_eth_dev
 	p->promiscuous = promiscuous && r == 0;
 	if (promiscuous && is_pci(p->device))
 		rte_eth_allmulticast_enable(p->id);
-	p->sleep_max_ns = sleep_max(p, info);
+	p->sleep_max_ns = p->busy_poll ? 0 : sleep_max(p, info);
 	p->link_up = dpdk_port_link(p);
 	return 0;
 }
@@ -369,6 +369,12 @@ static int set_base(struct dpdk_port *p)
 	p->base_dropped = st.imissed + st.ierrors + st.rx_nombuf;
 	memcpy(p->base_queue, st.q_ipackets, sizeof(p->base_queue));
 	return 0;
+}
+
+// Devices on top of the kernel's packet sockets, or of a file: the stack has the frames as well.
+static bool dpdk_port_copies(const struct dpdk_port *p)
+{
+	return is_driver(p, "net_af_packet") || is_driver(p, "net_pcap");
 }
 
 static int set_up(const struct source_live_config *config, struct dpdk_port *p, struct rte_mempool **ret_pools,
@@ -393,11 +399,22 @@ static int set_up(const struct source_live_config *config, struct dpdk_port *p, 
 		return error_set(e, r, "interface %s: %s", p->device, strerror(-r));
 	snprintf(p->driver, sizeof(p->driver), "%s", info.driver_name);
 	know_driver(p, config->interface, &info);
+	if (config->tap == TAP_TAKE && dpdk_port_copies(p))
+		return error_set(e, -ENOTSUP,
+		        "interface %s: %s gets copies of frames, it cannot keep them from the network stack; name a "
+		        "NIC by its PCI address, or use --driver xdp",
+		        p->device, p->driver);
+	if (config->tap == TAP_COPY && !dpdk_port_copies(p))
+		return error_set(e, -ENOTSUP,
+		        "interface %s: DPDK takes the frames of this device, it cannot copy them; use --driver "
+		        "afpacket or pcap, or --tap take",
+		        p->device);
 	r = check_ethernet(p, &info, e);
 	if (r == 0)
 		r = check_frame_size(p, &info, e);
 	if (r < 0)
 		return r;
+	p->busy_poll = config->busy_poll;
 	p->huge = dpdk_eal_huge();
 	p->queues = config->threads ? (uint16_t)config->threads : 1;
 	if (p->queues > info.max_rx_queues || wants_all_queues(p))
@@ -455,10 +472,12 @@ void dpdk_port_describe(const struct dpdk_port *p, char *out, size_t size)
 	};
 
 	snprintf(out, size,
-	        "dpdk %s, %u queue%s x %u descriptors, mbufs of %u, %s, %s, link %s, mtu %u, time: %s %u us earlier%s",
+	        "dpdk %s, %u queue%s x %u descriptors, mbufs of %u, %s, %s, link %s, mtu %u, tap %s%s, time: %s %u us "
+	        "earlier%s",
 	        p->driver, p->queues, p->queues == 1 ? "" : "s", p->descriptors, p->room,
 	        p->huge ? "huge pages" : "no huge pages", p->promiscuous ? "promiscuous" : "not promiscuous",
-	        p->link_up ? "up" : "down", p->mtu, times[p->time], p->sleep_max_ns / 1000 + 50,
+	        p->link_up ? "up" : "down", p->mtu, dpdk_port_copies(p) ? "copy" : "take",
+	        p->busy_poll ? ", busy poll" : "", times[p->time], p->sleep_max_ns / 1000 + 50,
 	        is_driver(p, "net_af_packet") ? ", 802.1ad tags come as 802.1Q" : "");
 }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -10,6 +11,26 @@ const struct live_driver *live_driver_find(const char *name)
 		if (strcmp(d->name, name) == 0)
 			return d;
 	return NULL;
+}
+
+int live_driver_check(const struct live_driver *d, const struct source_live_config *config, struct error *e)
+{
+	if (config->tap == TAP_COPY && !(d->tap & TAP_COPY))
+		return error_set(e, -ENOTSUP,
+		        "interface %s: driver %s takes frames from the network stack, it cannot copy them; use "
+		        "--driver afpacket or pcap, or --tap take",
+		        config->interface, d->name);
+	if (config->tap == TAP_TAKE && !(d->tap & TAP_TAKE))
+		return error_set(e, -ENOTSUP,
+		        "interface %s: driver %s gets copies of frames, it cannot keep them from the network stack; "
+		        "use --driver xdp or dpdk, or --tap copy",
+		        config->interface, d->name);
+	if (config->busy_poll && !d->busy_polls)
+		return error_set(e, -ENOTSUP,
+		        "interface %s: driver %s waits for the kernel's word, it has no busy poll; use --driver xdp "
+		        "or dpdk, or leave --busy-poll out",
+		        config->interface, d->name);
+	return 0;
 }
 
 const char *live_driver_names(void)

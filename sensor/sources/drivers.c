@@ -3,10 +3,10 @@
 #include "sensor/sources/drivers.h"
 
 const struct live_driver live_drivers[] = {
-        {.name = "afpacket", .open = source_afpacket_open},
-        {.name = "pcap", .open = source_pcap_open},
+        {.name = "afpacket", .open = source_afpacket_open, .tap = TAP_COPY},
+        {.name = "pcap", .open = source_pcap_open, .tap = TAP_COPY},
 #ifdef HAVE_XDP
-        {.name = "xdp", .open = source_xdp_open},
+        {.name = "xdp", .open = source_xdp_open, .tap = TAP_TAKE, .busy_polls = true},
 #endif
         {0},
 };

@@ -9,6 +9,8 @@ struct live_driver {
 	// Opens an interface: the number of sources, one per RX thread, or a negative errno with e and none of them
 	// open.
 	int (*open)(const struct source_live_config *config, struct source **ret_sources, struct error *e);
+	unsigned tap;     // enum tap, both when the device decides
+	bool busy_polls;  // can do without sleep
 	bool own_threads; // open starts threads of its own: part of the sandbox has to close before it
 };
 
@@ -19,5 +21,7 @@ extern const struct live_driver live_drivers[];
 
 // NULL when this build has no such driver.
 const struct live_driver *live_driver_find(const char *name);
+// Refuses what the driver cannot do, and names those that can: -ENOTSUP.
+int live_driver_check(const struct live_driver *d, const struct source_live_config *config, struct error *e);
 // Names of all, separated by ", ".
 const char *live_driver_names(void);

@@ -3,6 +3,6 @@
 #include "sensor/sources/drivers.h"
 
 const struct live_driver live_drivers[] = {
-        {.name = "dpdk", .open = source_dpdk_open, .own_threads = true},
+        {.name = "dpdk", .open = source_dpdk_open, .tap = TAP_COPY | TAP_TAKE, .busy_polls = true, .own_threads = true},
         {0},
 };

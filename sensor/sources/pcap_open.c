@@ -141,7 +141,7 @@ static void describe(struct pcap_driver *d, const struct source_live_config *c)
 		packet_socket_offloads(d->fd, c->interface, offloads, sizeof(offloads));
 	snprintf(library, sizeof(library), "%s", pcap_lib_version());
 	library[strcspn(library, "(")] = '\0'; // "libpcap version 1.10.3 (with TPACKET_V3)"
-	snprintf(d->source.detail, sizeof(d->source.detail), "%s%s, %s time, %s, %s", library,
+	snprintf(d->source.detail, sizeof(d->source.detail), "%s%s, tap copy, %s time, %s, %s", library,
 	        linktype ? linktype : "unnamed link type", d->time_unit_ns == 1 ? "nanosecond" : "microsecond",
 	        c->promiscuous ? "promiscuous" : "not promiscuous", offloads);
 }

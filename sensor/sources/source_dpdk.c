@@ -232,7 +232,7 @@ static void idle(struct dpdk_queue *q)
 {
 	uint64_t ns;
 
-	if (++q->empty <= SPINS) {
+	if (q->port->busy_poll || ++q->empty <= SPINS) {
 		rte_pause();
 		return;
 	}

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Live packets of one RX queue by AF_XDP: reads the ring of one socket, whose frames the program of bpf/ has stamped.
-// Recorder process: recv/release/stats by the RX thread, interrupt by any thread. Must not copy a frame, must not wait
+// Recorder process: recv/release/stats by the RX thread, interrupt by any thread. Must not copy a frame
+// but one that lies in several chunks, must not wait
 // while the ring holds one but for one short rest, and makes no bpf() call: counters and the switch are memory shared
 // with the program.
 //
-// Syscalls after open: recv clock_nanosleep, poll (ppoll), getsockopt (SO_ERROR, XDP_STATISTICS), getsockname, write,
-// clock_gettime (in user space by the vDSO); release poll, when the driver asks to be woken; stats getsockopt;
-// interrupt bind, write; close getsockopt (XDP_MMAP_OFFSETS), munmap, close.
+// Syscalls after open: recv clock_nanosleep, poll (ppoll), recvfrom, getsockopt (SO_ERROR, XDP_STATISTICS),
+// getsockname, write, clock_gettime (in user space by the vDSO); release poll, when the driver asks to be woken; stats
+// getsockopt; interrupt bind, write; close getsockopt (XDP_MMAP_OFFSETS), munmap, close.
 //
 // Counters: the program counts a frame as redirected before the kernel puts it into the ring or into one of the
 // socket's drops, rx_dropped (no free chunk, frame larger than a chunk) or rx_ring_full. Once intake is cut: redirected
@@ -32,6 +33,12 @@
 #define OFFSET_TRIES 3
 // Between the two reads of CLOCK_MONOTONIC: below it the error of the offset is at most half of it.
 #define OFFSET_SPAN_NS 2000
+
+// linux/if_xdp.h of 6.6: the frame goes on in the next descriptor.
+#define PKT_CONTD (1u << 0)
+// A frame of 64 KiB has at most so many, so that a look at the ring always finds a whole one.
+#define FRAME_DESCS_MAX 64u
+#define BUSY_LOOK_NS 10000000ULL // between two looks for events
 
 #define PREFETCH 6u // frames ahead
 
@@ -95,6 +102,69 @@ static void packet_from_desc(struct xdp_source *x, const struct xdp_desc *desc, 
 	p->caplen = desc->len < limit ? desc->len : (uint32_t)limit;
 	p->flags = desc->len >= 6 ? flags_of(x, frame) : 1;
 	p->lane = 0;
+}
+
+// Puts the rest of a frame behind its first piece. Returns its number of descriptors, or 0 when they are not all there
+// or the scratch has no room left for this batch.
+static __attribute__((noinline)) uint32_t join(struct xdp_source *x, uint32_t at, uint32_t n, struct packet *p)
+{
+	uint8_t *to = x->scratch + x->scratch_used;
+	uint32_t count = 0, bytes = 0;
+	const struct xdp_desc *desc;
+
+	do {
+		if (count == n)
+			return 0;
+		desc = xsk_ring_cons__rx_desc(&x->rx, at + count++);
+		bytes += desc->len;
+	} while (desc->options & PKT_CONTD);
+	if (bytes <= CAPLEN_MAX) { // the recorder counts a larger one as oversize and reads none of it
+		if (bytes > XDP_SCRATCH_BYTES - x->scratch_used)
+			return 0;
+		for (uint32_t i = 0; i < count; i++) {
+			desc = xsk_ring_cons__rx_desc(&x->rx, at + i);
+			memcpy(to, x->memory + desc->addr, desc->len);
+			to += desc->len;
+		}
+		p->data = x->scratch + x->scratch_used;
+		x->scratch_used += bytes;
+	}
+	p->origlen = bytes;
+	p->caplen = bytes < x->snaplen ? bytes : x->snaplen;
+	if (p->vlan_tpid && p->caplen > x->snaplen - 4)
+		p->caplen = x->snaplen - 4;
+	return count;
+}
+
+// The n descriptors from at on as packets: how many, with the descriptors that they used.
+static unsigned packets_from(
+        struct xdp_source *x, uint32_t at, uint32_t n, struct packet *batch, unsigned max, uint32_t *ret_used)
+{
+	uint32_t used = 0;
+	unsigned count = 0;
+
+	for (; used < n && count < max; count++) {
+		const struct xdp_desc *desc = xsk_ring_cons__rx_desc(&x->rx, at + used);
+		uint32_t more = 1;
+
+		if (used + PREFETCH < n) {
+			const uint8_t *next = x->memory + xsk_ring_cons__rx_desc(&x->rx, at + used + PREFETCH)->addr;
+
+			__builtin_prefetch(next - sizeof(struct xdp_take_note));
+			__builtin_prefetch(next);
+		}
+		if (__builtin_expect((desc->options & PKT_CONTD) != 0, 0)) {
+			packet_from_desc(x, desc, &batch[count]);
+			more = join(x, at + used, n - used, &batch[count]);
+			if (!more)
+				break;
+		} else {
+			packet_from_desc(x, desc, &batch[count]);
+		}
+		used += more;
+	}
+	*ret_used = used;
+	return count;
 }
 
 static uint64_t count_of(const uint64_t *counter)
@@ -217,8 +287,9 @@ static bool should_rest(struct xdp_source *x, unsigned max, bool draining)
 static int xdp_recv(struct source *s, struct packet *batch, unsigned max, int timeout_ms)
 {
 	struct xdp_source *x = (struct xdp_source *)s;
+	uint32_t want = x->scratch && max < FRAME_DESCS_MAX ? FRAME_DESCS_MAX : max, n, at, used;
 	uint64_t until_ns = 0, now;
-	uint32_t n, at;
+	unsigned count;
 
 	assert(!x->loan);
 	for (bool rested = false;; rested = true) {
@@ -229,39 +300,38 @@ static int xdp_recv(struct source *s, struct packet *batch, unsigned max, int ti
 			clock_nanosleep(CLOCK_MONOTONIC, 0, &(struct timespec){.tv_nsec = x->rest_ns}, NULL);
 			draining = is_draining(x->shared);
 		}
-		n = xsk_ring_cons__peek(&x->rx, max, &at);
+		n = xsk_ring_cons__peek(&x->rx, want, &at);
 		if (n)
 			break;
 		if (draining && (r = drained(x)) < 0)
 			return r;
+		now = clock_ns(CLOCK_MONOTONIC);
 		if (timeout_ms > 0) {
-			now = clock_ns(CLOCK_MONOTONIC);
 			until_ns = until_ns ? until_ns : now + (uint64_t)timeout_ms * 1000000ULL;
 			if (now >= until_ns)
 				return 0;
 			rest_ms = (int)((until_ns - now + 999999) / 1000000);
 		}
-		r = wait_event(x, rest_ms, draining);
+		if (x->busy_poll && now - x->looked_ns < BUSY_LOOK_NS) {
+			recvfrom(x->fd, NULL, 0, MSG_DONTWAIT, NULL, NULL); // polls the driver; it cannot bring a frame
+			continue;
+		}
+		x->looked_ns = now;
+		r = wait_event(x, x->busy_poll ? 0 : rest_ms, draining);
 		if (r < 0)
 			return r;
-		if (r == 0 && (draining || !is_draining(x->shared)))
+		if (r == 0 && !x->busy_poll && (draining || !is_draining(x->shared)))
 			return 0;
 	}
 	if (clock_ns(CLOCK_MONOTONIC) - x->offset_read_ns >= OFFSET_NS)
 		read_offset(x);
-	for (uint32_t i = 0; i < n; i++) {
-		if (i + PREFETCH < n) {
-			const uint8_t *next = x->memory + xsk_ring_cons__rx_desc(&x->rx, at + i + PREFETCH)->addr;
-
-			__builtin_prefetch(next - sizeof(struct xdp_take_note));
-			__builtin_prefetch(next);
-		}
-		packet_from_desc(x, xsk_ring_cons__rx_desc(&x->rx, at + i), &batch[i]);
-	}
+	x->scratch_used = 0;
+	count = packets_from(x, at, n, batch, max, &used);
+	xsk_ring_cons__cancel(&x->rx, n - used);
 	x->loan_at = at;
-	x->loan = n;
-	x->delivered += n;
-	return (int)n;
+	x->loan = used;
+	x->delivered += count;
+	return (int)count;
 }
 
 // The chunks go back to the kernel before their places in the RX ring do, so that it always has as many of the one as

@@ -43,7 +43,8 @@ struct xdp_program {
 	bool native;
 };
 
-int xdp_program_attach(struct xdp_program *p, const struct xdp_interface *i, struct error *e);
+// frags: the program shall get frames that lie in several buffers (Linux 5.18).
+int xdp_program_attach(struct xdp_program *p, const struct xdp_interface *i, bool frags, struct error *e);
 void xdp_program_detach(struct xdp_program *p);
 
 // Shared by the sources of an interface; freed with the last of them.
@@ -54,10 +55,14 @@ struct xdp_shared {
 	int index;
 	unsigned users;
 	unsigned sources;
+	bool frags;              // a frame may come as several descriptors
 	atomic_bool interrupted; // the first interrupt does the work
 	atomic_bool cut;         // no frame can enter a ring any more; pairs with the acquire in recv
 	atomic_bool gone;        // the interface was removed: the rings drain, then -ENODEV
 };
+
+// Frames of several descriptors in one batch: as many bytes of them.
+#define XDP_SCRATCH_BYTES (1u << 20)
 
 struct xdp_source {
 	struct source source;
@@ -66,11 +71,15 @@ struct xdp_source {
 	uint8_t *memory;
 	uint32_t chunk_bytes;
 	uint32_t loan_at; // ring index of the batch on loan
-	uint32_t loan;    // frames on loan
+	uint32_t loan;    // descriptors on loan
 	uint32_t snaplen; // UINT32_MAX: none
 	long rest_ns;     // while the ring holds little
+	bool busy_poll;   // no sleep: recv runs the driver's receive loop itself
+	uint8_t *scratch; // where frames of several descriptors are put together; NULL: there are none
+	uint32_t scratch_used;
 	uint64_t real_minus_mono_ns;
 	uint64_t offset_read_ns; // CLOCK_MONOTONIC
+	uint64_t looked_ns;      // for events, when busy; CLOCK_MONOTONIC
 	uint64_t delivered;
 	uint8_t mac[6];
 	bool watches_link; // the first source of an interface

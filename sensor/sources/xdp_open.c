@@ -21,9 +21,8 @@
 
 #define LINKTYPE_ETHERNET 1
 // Of all queues of an interface together.
-#define RING_BYTES_DEFAULT (64u << 20)
-// A chunk holds one frame of whatever size, so the ring needs more than one that packs frames.
-#define RING_FACTOR 2u
+// A chunk holds one frame of whatever size, so this is more than a ring needs that packs them.
+#define RING_BYTES_DEFAULT (128u << 20)
 #define QUEUE_BYTES_MIN (4u << 20)
 // The kernel keeps this much free in front of every frame (XDP_PACKET_HEADROOM); the note lies in it.
 #define CHUNK_HEADROOM 256u
@@ -31,6 +30,11 @@
 // each).
 #define REST_NS 300000L
 #define FRAME_NS 64L
+// linux/if_xdp.h of 6.6: a frame that a chunk does not hold comes as several descriptors.
+#define USE_SG (1u << 4)
+// Of busy poll: frames that one turn takes from the driver, and how long the kernel may look for them.
+#define BUSY_POLL_BUDGET 64
+#define BUSY_POLL_US 20
 #define BUSY_TRIES 100
 #define BUSY_WAIT_US 10000
 #define SNAPLEN_MIN 16u // both MAC addresses and a restored VLAN tag
@@ -59,12 +63,13 @@ void xdp_source_close(struct source *s)
 		xsk_umem__delete(x->umem);
 	if (x->memory)
 		munmap(x->memory, x->memory_bytes);
+	free(x->scratch);
 	shared_release(x->shared);
 	free(x);
 }
 
-// Frames of the MTU with two VLAN tags. 0 when a page does not hold them.
-static uint32_t chunk_bytes_for(unsigned mtu)
+// Frames of the MTU with two VLAN tags. 0 when a page does not hold them: then they take several.
+static uint32_t chunk_holds(unsigned mtu)
 {
 	unsigned frame = mtu + ETH_HLEN + 2 * 4;
 
@@ -82,7 +87,7 @@ static uint32_t power_of_two_below(uint64_t n)
 static int set_up_memory(
         struct xdp_source *x, const struct source_live_config *c, const struct xdp_interface *i, struct error *e)
 {
-	uint64_t bytes = (uint64_t)(c->ring_bytes ? c->ring_bytes : RING_BYTES_DEFAULT) * RING_FACTOR / i->queues;
+	uint64_t bytes = (c->ring_bytes ? c->ring_bytes : RING_BYTES_DEFAULT) / i->queues;
 	struct xsk_umem_config config = {.frame_size = x->chunk_bytes, .comp_size = 64};
 	uint32_t chunks, at;
 	int r;
@@ -123,7 +128,8 @@ static int set_up_socket(struct xdp_source *x, uint32_t chunks, const struct xdp
 	        .rx_size = chunks,
 	        .libxdp_flags = XSK_LIBXDP_FLAGS__INHIBIT_PROG_LOAD,
 	        // A driver's zero-copy queue would not feed a program in generic mode.
-	        .bind_flags = (uint16_t)(XDP_USE_NEED_WAKEUP | (x->shared->program.native ? 0 : XDP_COPY)),
+	        .bind_flags = (uint16_t)(XDP_USE_NEED_WAKEUP | (x->shared->program.native ? 0 : XDP_COPY) |
+	                                 (x->shared->frags ? USE_SG : 0)),
 	};
 	int r, tries = 0;
 
@@ -131,6 +137,12 @@ static int set_up_socket(struct xdp_source *x, uint32_t chunks, const struct xdp
 	do
 		r = xsk_socket__create(&x->socket, i->name, x->queue, x->umem, &x->rx, NULL, &config);
 	while (r == -EBUSY && ++tries < BUSY_TRIES && usleep(BUSY_WAIT_US) == 0);
+	if (r == -EINVAL && x->shared->frags)
+		return error_set(e, -EMSGSIZE,
+		        "interface %s: frames of MTU %u do not fit into a chunk of AF_XDP (MTU %u at most), and this "
+		        "kernel does not give them in pieces (Linux 6.6 does); use --driver afpacket, or lower it: ip "
+		        "link set %s mtu 1500",
+		        i->name, i->mtu, 4096 - CHUNK_HEADROOM - ETH_HLEN - 2 * 4, i->name);
 	if (r < 0)
 		return error_set(e, r, "interface %s: AF_XDP socket on queue %u: %s%s", i->name, x->queue, strerror(-r),
 		        r == -EBUSY ? "; another process has it, end that first (ss --xdp shows it)" : "");
@@ -139,6 +151,22 @@ static int set_up_socket(struct xdp_source *x, uint32_t chunks, const struct xdp
 	return r < 0 ? error_set(e, r, "interface %s: queue %u: the socket does not go into the program's map: %s",
 	                       i->name, x->queue, strerror(-r))
 	             : 0;
+}
+
+static int set_up_busy_poll(struct xdp_source *x, const struct xdp_interface *i, struct error *e)
+{
+	int on = 1, us = BUSY_POLL_US, budget = BUSY_POLL_BUDGET;
+
+	if (setsockopt(x->fd, SOL_SOCKET, SO_PREFER_BUSY_POLL, &on, sizeof(on)) < 0 ||
+	        setsockopt(x->fd, SOL_SOCKET, SO_BUSY_POLL, &us, sizeof(us)) < 0 ||
+	        setsockopt(x->fd, SOL_SOCKET, SO_BUSY_POLL_BUDGET, &budget, sizeof(budget)) < 0)
+		return error_set(e, -errno,
+		        "interface %s: busy poll: %s; the kernel needs CONFIG_NET_RX_BUSY_POLL (Linux 5.11 or newer): "
+		        "leave --busy-poll out",
+		        i->name, strerror(errno));
+	x->busy_poll = true;
+	x->rest_ns = 0;
+	return 0;
 }
 
 static int source_new(struct xdp_shared *shared, const struct source_live_config *c, const struct xdp_interface *i,
@@ -156,8 +184,8 @@ static int source_new(struct xdp_shared *shared, const struct source_live_config
 	x->lane.linktype = LINKTYPE_ETHERNET;
 	x->lane.snaplen = c->snaplen;
 	x->snaplen = c->snaplen ? c->snaplen : UINT32_MAX;
-	x->chunk_bytes = chunk_bytes_for(i->mtu);
-	x->source.frame_max = x->chunk_bytes - CHUNK_HEADROOM;
+	x->chunk_bytes = shared->frags ? 4096 : chunk_holds(i->mtu);
+	x->source.frame_max = shared->frags ? 0 : x->chunk_bytes - CHUNK_HEADROOM;
 	x->source.own_queue = true;
 	x->queue = queue;
 	x->watches_link = queue == 0;
@@ -166,11 +194,18 @@ static int source_new(struct xdp_shared *shared, const struct source_live_config
 	memcpy(x->mac, i->mac, sizeof(x->mac));
 	snprintf(x->lane.interface, sizeof(x->lane.interface), "%s", i->name);
 	snprintf(x->source.name, sizeof(x->source.name), "%s", i->name);
-	r = set_up_memory(x, c, i, e);
+	if (shared->frags)
+		x->scratch = malloc(XDP_SCRATCH_BYTES);
+	if (shared->frags && !x->scratch)
+		r = error_set(e, -ENOMEM, "interface %s: out of memory", i->name);
+	else
+		r = set_up_memory(x, c, i, e);
 	if (r >= 0)
 		x->rest_ns = r * FRAME_NS / 4 < REST_NS ? r * FRAME_NS / 4 : REST_NS;
 	if (r >= 0)
 		r = set_up_socket(x, (uint32_t)r, i, e);
+	if (r >= 0 && c->busy_poll)
+		r = set_up_busy_poll(x, i, e);
 	if (r < 0) {
 		xdp_source_close(&x->source);
 		return r;
@@ -212,24 +247,54 @@ static bool is_zero_copy(const struct xdp_source *x)
 	return getsockopt(x->fd, SOL_XDP, XDP_OPTIONS, &options, &len) == 0 && options.flags & XDP_OPTIONS_ZEROCOPY;
 }
 
+static long interface_number(const char *interface, const char *file)
+{
+	char path[96], text[32] = "";
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/sys/class/net/%s/%s", interface, file);
+	f = fopen(path, "re");
+	if (!f)
+		return -1;
+	if (!fgets(text, sizeof(text), f))
+		text[0] = '\0';
+	fclose(f);
+	return text[0] ? strtol(text, NULL, 10) : -1;
+}
+
+// What the operator has set for it, and what the ring bridges when this thread gets no processor.
+static void describe_busy_poll(const struct xdp_source *x, const struct xdp_interface *i, char *out, size_t size)
+{
+	uint64_t ns = (uint64_t)(x->memory_bytes / x->chunk_bytes) * FRAME_NS;
+
+	if (x->busy_poll)
+		snprintf(out, size,
+		        ", busy poll (napi_defer_hard_irqs %ld, gro_flush_timeout %ld, ring holds %.1f ms of 64-byte "
+		        "frames at 10 Gbit/s)",
+		        interface_number(i->name, "napi_defer_hard_irqs"),
+		        interface_number(i->name, "gro_flush_timeout"), (double)ns / 1e6);
+}
+
 static void describe(struct xdp_source *x, const struct source_live_config *c, const struct xdp_interface *i)
 {
 	const struct xdp_program *p = &x->shared->program;
-	char mode[64] = "native";
+	char mode[64] = "native", busy[128] = "";
 
 	if (!p->native && p->native_error)
 		snprintf(mode, sizeof(mode), "generic (native: %s)", strerror(p->native_error));
 	else if (!p->native)
 		snprintf(mode, sizeof(mode), "generic");
+	describe_busy_poll(x, i, busy, sizeof(busy));
 	snprintf(x->source.detail, sizeof(x->source.detail),
 	        "driver %s, af_xdp %s, mode %s, %u queue%s of %zu x %" PRIu32
-	        " B, takes received frames from the stack, kernel time, %s, gro %s, rxvlan %s",
+	        " B%s, tap take: takes received frames from the stack, kernel time, %s, gro %s, rxvlan %s%s",
 	        i->driver, is_zero_copy(x) ? "zero-copy" : "copy", mode, i->queues, i->queues > 1 ? "s" : "",
-	        x->memory_bytes / x->chunk_bytes, x->chunk_bytes, c->promiscuous ? "promiscuous" : "not promiscuous",
-	        xdp_interface_feature(i, "rx-gro") ? "on" : "off",
+	        x->memory_bytes / x->chunk_bytes, x->chunk_bytes, x->scratch ? " (multi-buffer)" : "",
+	        c->promiscuous ? "promiscuous" : "not promiscuous", xdp_interface_feature(i, "rx-gro") ? "on" : "off",
 	        p->with_tags                                   ? "restored"
 	        : xdp_interface_feature(i, "rx-vlan-hw-parse") ? "on"
-	                                                       : "off");
+	                                                       : "off",
+	        busy);
 }
 
 static int check_config(const struct source_live_config *c, const struct xdp_interface *i, struct error *e)
@@ -246,12 +311,6 @@ static int check_config(const struct source_live_config *c, const struct xdp_int
 		        "interface %s: xdp takes one thread for each RX queue, here %u, and %u are asked for; leave "
 		        "--rx-threads out, or change the queues: ethtool -L %s combined %u (or rx %u)",
 		        i->name, i->queues, c->threads, i->name, c->threads, c->threads);
-	if (!chunk_bytes_for(i->mtu))
-		return error_set(e, -EMSGSIZE,
-		        "interface %s: frames of MTU %u do not fit into a chunk of AF_XDP (MTU %u at most); use "
-		        "--driver "
-		        "afpacket, or lower it: ip link set %s mtu 1500",
-		        i->name, i->mtu, 4096 - CHUNK_HEADROOM - ETH_HLEN - 2 * 4, i->name);
 	return 0;
 }
 
@@ -275,10 +334,11 @@ int source_xdp_open(const struct source_live_config *config, struct source **ret
 	shared->packet_fd = shared->wake_fd = shared->program.link_fd = -1;
 	shared->index = i.index;
 	shared->sources = i.queues;
+	shared->frags = chunk_holds(i.mtu) == 0;
 	shared->users = 1;
 	r = set_up_packet_socket(shared, config, e);
 	if (r >= 0)
-		r = xdp_program_attach(&shared->program, &i, e);
+		r = xdp_program_attach(&shared->program, &i, shared->frags, e);
 	if (r >= 0)
 		r = xdp_interface_check_offloads(&i, shared->program.native, shared->program.with_tags, e);
 	while (r >= 0 && n < i.queues) {

@@ -99,14 +99,14 @@ static int attach(struct xdp_program *p, int program_fd, const struct xdp_interf
 }
 
 // The program that asks for tags: Linux 6.8 and a driver with native mode. Any failure means the plain one.
-static int attach_with_tags(struct xdp_program *p, const struct xdp_interface *i)
+static int attach_with_tags(struct xdp_program *p, const struct xdp_interface *i, __u32 flags)
 {
 	int r = -ENOMEM;
 
 	p->with_tags = xdp_take_tags__open();
 	if (p->with_tags) {
 		bpf_program__set_ifindex(p->with_tags->progs.xdp_take, (uint32_t)i->index);
-		bpf_program__set_flags(p->with_tags->progs.xdp_take, PROG_DEV_BOUND_ONLY);
+		bpf_program__set_flags(p->with_tags->progs.xdp_take, PROG_DEV_BOUND_ONLY | flags);
 		r = xdp_take_tags__load(p->with_tags);
 	}
 	if (r == 0)
@@ -122,18 +122,23 @@ static int attach_with_tags(struct xdp_program *p, const struct xdp_interface *i
 	return 0;
 }
 
-static int attach_plain(struct xdp_program *p, const struct xdp_interface *i, struct error *e)
+static int attach_plain(struct xdp_program *p, const struct xdp_interface *i, __u32 flags, struct error *e)
 {
 	// A tap has native mode, but in many kernels no metadata area there, so a frame could not carry its time.
 	bool try_native = strcmp(i->kind, "tun") != 0;
 	int fd, r;
 
-	p->plain = xdp_take__open_and_load();
-	if (!p->plain) {
-		r = -errno;
+	p->plain = xdp_take__open();
+	r = p->plain ? 0 : -errno;
+	if (r == 0) {
+		bpf_program__set_flags(p->plain->progs.xdp_take, flags);
+		r = xdp_take__load(p->plain);
+	}
+	if (r < 0) {
 		return error_set(e, r, "interface %s: the kernel does not load the XDP program: %s; %s", i->name,
 		        strerror(-r),
 		        r == -EPERM ? "capture needs CAP_BPF and CAP_NET_ADMIN: run as root (sudo)"
+		        : flags     ? "frames of this MTU need Linux 5.18 or newer; use --driver afpacket"
 		                    : "it needs Linux 5.10 or newer; use --driver afpacket");
 	}
 	fd = bpf_program__fd(p->plain->progs.xdp_take);
@@ -154,15 +159,16 @@ static int attach_plain(struct xdp_program *p, const struct xdp_interface *i, st
 	return r;
 }
 
-int xdp_program_attach(struct xdp_program *p, const struct xdp_interface *i, struct error *e)
+int xdp_program_attach(struct xdp_program *p, const struct xdp_interface *i, bool frags, struct error *e)
 {
+	__u32 flags = frags ? BPF_F_XDP_HAS_FRAGS : 0;
 	int r = refuse_other(i, e);
 
 	if (r < 0)
 		return r;
-	if (strcmp(i->kind, "veth") == 0 && attach_with_tags(p, i) == 0)
+	if (strcmp(i->kind, "veth") == 0 && attach_with_tags(p, i, flags) == 0)
 		return 0;
-	return attach_plain(p, i, e);
+	return attach_plain(p, i, flags, e);
 }
 
 void xdp_program_detach(struct xdp_program *p)

@@ -131,7 +131,7 @@ int main(int argc, char **argv)
 	sigset_t set;
 	int option, count, slow_us = 0;
 
-	while ((option = getopt(argc, argv, "d:i:s:r:nt:w:")) != -1) {
+	while ((option = getopt(argc, argv, "bd:i:s:r:nt:w:")) != -1) {
 		if (option == 'd')
 			driver = live_driver_find(optarg);
 		else if (option == 'i')
@@ -140,6 +140,8 @@ int main(int argc, char **argv)
 			config.snaplen = (unsigned)atoi(optarg);
 		else if (option == 'r')
 			config.ring_bytes = (unsigned)atoi(optarg);
+		else if (option == 'b')
+			config.busy_poll = true;
 		else if (option == 'n')
 			config.promiscuous = false;
 		else if (option == 't')

@@ -149,6 +149,17 @@ static int report_sources(struct recorder *r)
 	return damaged;
 }
 
+// Interfaces that could not be recorded to the end.
+static int failed_interfaces(const struct recorder *r)
+{
+	int failed = 0;
+
+	for (unsigned i = 0; i < r->rx_count; i++)
+		failed += r->rx[i].result < 0 &&
+		          (i == 0 || r->rx[i - 1].result >= 0 || r->job_source[i] != r->job_source[i - 1]);
+	return failed;
+}
+
 static const char *reason_text(const struct recorder *r, int damaged)
 {
 	switch (atomic_load(&r->stop)) {
@@ -225,8 +236,7 @@ int main(void)
 	link_watch_stop(r.links);
 	watch_end(&r, watch);
 	watch_free(watch);
-	if (job->kind == JOB_INGEST)
-		damaged = report_sources(&r);
+	damaged = job->kind == JOB_INGEST ? report_sources(&r) : failed_interfaces(&r);
 	struct wire_plain finished = {0};
 
 	if (damaged < 0 ||

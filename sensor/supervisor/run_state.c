@@ -279,7 +279,7 @@ static int exit_code(const struct run *run)
 		return 1;
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
 		if (strcmp(good[i], run->reason) == 0)
-			return 0;
+			return run->damaged ? 3 : 0;
 	return strcmp(run->reason, "recorder-failed") == 0 ? 1 : 3;
 }
 

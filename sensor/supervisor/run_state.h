@@ -33,7 +33,7 @@ struct run {
 	bool shown;   // a progress line is on the terminal
 	unsigned failed_starts;
 	unsigned restarts;
-	unsigned damaged; // inputs
+	unsigned damaged; // inputs or interfaces that could not be read to the end
 	char reason[64];
 	struct tally tally;   // what recorder and keeper have said
 	struct events events; // and which of it has been told

@@ -17,7 +17,7 @@ static const char help[] =
         "Says what is wrong with this machine for lossless evidence, and the command that mends it. Changes nothing;\n"
         "with -o it writes up to 64 MiB into a file without a name there, for at most about two seconds.\n"
         "\n"
-        "  -i, --interface IFACE  what shall be recorded\n"
+        "  -i, --interface IFACE  what shall be recorded; with DPDK a PCI address such as 0000:03:00.0\n"
         "  -o, --output DIR       where recordings shall lie: checks the disk\n"
         "      --json             one object on stdout\n"
         "\n"
@@ -92,16 +92,22 @@ int verb_doctor(int argc, char **argv)
 		return cli_fail(CLI_USAGE, "doctor", "takes no further argument: %s", argv[optind]);
 	if (!d.interface)
 		return cli_fail(CLI_USAGE, "doctor", "say which interface: -i IFACE");
-	if (strlen(d.interface) >= IFNAMSIZ || if_nametoindex(d.interface) == 0)
+	d.pci = doctor_pci_address(d.interface);
+	if (!d.pci && (strlen(d.interface) >= IFNAMSIZ || if_nametoindex(d.interface) == 0))
 		return cli_fail(CLI_UNREADABLE, "doctor",
 		        "interface '%.64s' does not exist in this network namespace; `ip link` lists those that do",
 		        d.interface);
 	d.fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (d.fd < 0)
 		return cli_fail(CLI_UNREADABLE, "doctor", "no socket: %s", strerror(errno));
-	link_check(&d);
-	offload_check(&d);
-	queue_check(&d);
+	pci_check(&d);
+	d.link_mbit = -1;
+	if (!d.pci) {
+		link_check(&d);
+		offload_check(&d);
+		queue_check(&d);
+	}
+	core_check(&d);
 	clock_check(&d);
 	machine_check(&d);
 	disk_check(&d);

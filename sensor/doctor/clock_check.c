@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Clocks: whether the times in a recording mean anything elsewhere.
+#include <dirent.h>
 #include <errno.h>
 #include <linux/ethtool.h>
 #include <linux/net_tstamp.h>
@@ -29,6 +30,36 @@ static void synchronised(struct doctor *d)
 		        tx.maxerror, tx.esterror);
 }
 
+// The kernel's word is about its own clock; who keeps it right is what an expert will ask.
+static void daemon_of(struct doctor *d)
+{
+	static const char why[] = "a clock that nobody keeps in step drifts by seconds a day";
+	static const char *const known[] = {"chronyd", "ntpd", "systemd-timesyn", "openntpd", "phc2sys", "ptp4l"};
+	char path[64], line[32], found[128] = "";
+	DIR *dir = opendir("/proc");
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir))) {
+		snprintf(path, sizeof(path), "/proc/%.16s/comm", entry->d_name);
+		if (entry->d_name[0] < '1' || entry->d_name[0] > '9' || doctor_read_line(path, line, sizeof(line)) < 0)
+			continue;
+		for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+			if (strcmp(line, known[i]) == 0 && !strstr(found, line) &&
+			        strlen(found) + strlen(line) + 3 < sizeof(found))
+				snprintf(found + strlen(found), sizeof(found) - strlen(found), "%s%s",
+				        found[0] ? ", " : "", line);
+	}
+	if (dir)
+		closedir(dir);
+	if (found[0])
+		finding_add(d, "clock-daemon", FINDING_OK, why, "%s", found);
+	else
+		finding_add(d, "clock-daemon", FINDING_UNKNOWN, why,
+		        "none is seen here (chrony, ntpd, timesyncd, phc2sys, ptp4l); in a container the host's keeps "
+		        "the "
+		        "clock");
+}
+
 static void hardware_time(struct doctor *d)
 {
 	static const char why[] =
@@ -50,5 +81,7 @@ static void hardware_time(struct doctor *d)
 void clock_check(struct doctor *d)
 {
 	synchronised(d);
-	hardware_time(d);
+	daemon_of(d);
+	if (!d->pci)
+		hardware_time(d);
 }

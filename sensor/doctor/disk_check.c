@@ -1,50 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
-// The disk that recordings shall lie on: kind, space, whether room can be reserved, and how fast it takes data. Writes
-// at most 64 MiB in about two seconds into a file without a name, of which nothing is left.
+// The disk that recordings shall lie on, and the pool that bridges its stalls: kind, space, whether room can be
+// reserved, and how fast it takes data. Writes at most 64 MiB in about two seconds into a file without a name, of which
+// nothing is left.
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "sensor/doctor/doctor.h"
+#include "sensor/ipc/job.h"
+#include "sensor/recorder/file_system.h"
 
 #define CHUNK_BYTES (4u << 20) // as the recorder writes
 #define CHUNKS 16u
 #define TIME_LIMIT_NS 2000000000ULL
-
-static const char *type_name(long type)
-{
-	static const struct {
-		long type;
-		const char *name;
-	} names[] = {
-	        {EXT4_SUPER_MAGIC, "ext4"},
-	        {0x58465342, "xfs"},
-	        {BTRFS_SUPER_MAGIC, "btrfs"},
-	        {TMPFS_MAGIC, "tmpfs"},
-	        {OVERLAYFS_SUPER_MAGIC, "overlay"},
-	        {NFS_SUPER_MAGIC, "nfs"},
-	        {MSDOS_SUPER_MAGIC, "vfat"},
-	        {0x2011BAB0, "exfat"},
-	        {0x5346544e, "ntfs"},
-	        {0x65735546, "fuse"},
-	        {0x01021997, "9p"},
-	        {0x2fc12fc1, "zfs"},
-	        {0xF2F52010, "f2fs"},
-	};
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (names[i].type == type)
-			return names[i].name;
-	return NULL;
-}
+#define STALL_MS_MIN 100u
 
 // The directory itself, or the nearest one above it that exists.
 static void existing(const char *directory, char *out, size_t size)
@@ -58,23 +33,6 @@ static void existing(const char *directory, char *out, size_t size)
 		else
 			slash[slash == out] = '\0';
 	}
-}
-
-static int nameless_file(const char *directory)
-{
-	char path[PATH_MAX];
-	int fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-
-	if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL))
-		return fd;
-	if (snprintf(path, sizeof(path), "%s/.sealtap-doctor.XXXXXX", directory) >= (int)sizeof(path)) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
-	fd = mkstemp(path);
-	if (fd >= 0)
-		unlink(path);
-	return fd;
 }
 
 static uint64_t now_ns(void)
@@ -172,35 +130,78 @@ static void space(struct doctor *d, const char *directory)
 		finding_mend(&d->finding[d->count - 1], "df -h '%.100s' (make room, or choose another -o)", directory);
 }
 
-void disk_check(struct doctor *d)
+static void kind(struct doctor *d, int dir_fd, int file_fd)
 {
 	static const char why[] =
 	        "room for segments is reserved ahead, so that a full disk is seen before a frame is lost";
-	char directory[PATH_MAX];
-	struct statfs fs;
-	const char *name;
-	int fd;
+	static const char why_owners[] = "anybody could read or replace what lies there, and files end at 4 GiB";
+	static const char why_word[] = "what is called safe on the disk may be lost in a power cut";
+	struct file_system fs;
+	const char *caution;
+	int r = file_system_of(dir_fd, &fs);
 
+	if (r == 0 && fs.kind == FILE_SYSTEM_NO_OWNERS) {
+		finding_add(d, "file-system", FINDING_BAD, why_owners,
+		        "%s keeps neither owners nor modes: use ext4, xfs or btrfs for -o and copy finished recordings "
+		        "there",
+		        fs.name);
+		return;
+	}
+	if (r == 0)
+		r = file_system_reserves(file_fd);
+	if (r < 0) {
+		finding_add(d, "file-system", FINDING_BAD, why,
+		        "%s does not reserve room (%s): use ext4, xfs, btrfs or tmpfs for -o", fs.name, strerror(-r));
+		return;
+	}
+	caution = file_system_caution(fs.kind);
+	if (caution)
+		finding_add(d, "file-system", FINDING_WARN, why_word, "%s: %s", fs.name, caution);
+	else
+		finding_add(d, "file-system", FINDING_OK, why, "%s reserves room (fallocate)", fs.name);
+}
+
+// Without a directory too: the pool is the same.
+static void stall(struct doctor *d)
+{
+	static const char why[] =
+	        "disks stand still now and then, for longer when others write too; then the pool must hold "
+	        "what comes";
+	uint64_t mbit = d->link_mbit > 0 ? (uint64_t)d->link_mbit : 1000, ms = job_stall_ms(JOB_POOL_BLOCKS, mbit);
+
+	if (ms < STALL_MS_MIN)
+		finding_mend(
+		        finding_add(d, "pool", FINDING_WARN, why, "%u MiB bridge a stall of %llu ms of a full link",
+		                JOB_POOL_BLOCKS, (unsigned long long)ms),
+		        "sealtap capture --pool %llu", (unsigned long long)(JOB_POOL_BLOCKS * STALL_MS_MIN / (ms + 1)));
+	else
+		finding_add(d, "pool", FINDING_OK, why,
+		        "%u MiB (--pool) bridge a disk stall of %.1f s at %.4g Gbit/s%s", JOB_POOL_BLOCKS,
+		        (double)ms / 1000, (double)mbit / 1000,
+		        d->link_mbit > 0 ? "" : " (the link's speed is not told)");
+}
+
+void disk_check(struct doctor *d)
+{
+	char directory[PATH_MAX];
+	int dir_fd, fd;
+
+	stall(d);
 	if (!d->directory)
 		return;
 	existing(d->directory, directory, sizeof(directory));
-	fd = nameless_file(directory);
-	if (fd < 0 || fstatfs(fd, &fs) < 0) {
-		finding_mend(finding_add(d, "file-system", FINDING_BAD, why, "%.150s cannot be written: %s", directory,
-		                     strerror(errno)),
+	dir_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	fd = dir_fd < 0 ? -errno : file_system_nameless(dir_fd);
+	if (fd < 0) {
+		finding_mend(finding_add(d, "file-system", FINDING_BAD, "without it there is no recording",
+		                     "%.150s cannot be written: %s", directory, strerror(-fd)),
 		        "ls -ld '%.150s'", directory);
-		if (fd >= 0)
-			close(fd);
-		return;
+	} else {
+		kind(d, dir_fd, fd);
+		speed(d, fd);
+		space(d, directory);
+		close(fd);
 	}
-	name = type_name((long)fs.f_type);
-	if (fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, 1 << 20) == 0)
-		finding_add(d, "file-system", FINDING_OK, why, "%s reserves room (fallocate)", name ? name : "it");
-	else
-		finding_add(d, "file-system", FINDING_BAD, why,
-		        "%s does not reserve room (%s): use ext4, xfs, btrfs or tmpfs for -o", name ? name : "it",
-		        strerror(errno));
-	speed(d, fd);
-	space(d, directory);
-	close(fd);
+	if (dir_fd >= 0)
+		close(dir_fd);
 }

@@ -20,7 +20,8 @@ struct finding {
 #define FINDINGS_MAX 48u
 
 struct doctor {
-	const char *interface;
+	const char *interface; // or a PCI address, as DPDK takes it
+	bool pci;
 	const char *directory; // where recordings shall lie, or NULL
 	int fd;                // any socket, for ioctl
 	int64_t link_mbit;     // -1: unknown
@@ -38,9 +39,13 @@ const char *finding_state_name(enum finding_state state);
 // First line of a file without its end, or a negative errno.
 int doctor_read_line(const char *path, char *out, size_t size);
 
+bool doctor_pci_address(const char *name); // of a device that there is
+
 void link_check(struct doctor *d); // sets link_mbit and driver, so it comes first
 void offload_check(struct doctor *d);
 void queue_check(struct doctor *d);
+void pci_check(struct doctor *d); // of a PCI address sets driver
+void core_check(struct doctor *d);
 void clock_check(struct doctor *d);
 void machine_check(struct doctor *d);
 void disk_check(struct doctor *d);

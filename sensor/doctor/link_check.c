@@ -73,33 +73,3 @@ void offload_check(struct doctor *d)
 	offload(d, "tso", "tso", ETHTOOL_GTSO, 1, FINDING_WARN,
 	        "what this machine itself sends is recorded before the card cuts it into frames");
 }
-
-void queue_check(struct doctor *d)
-{
-	static const char why_ring[] = "a short ring overflows in a burst: the card drops before any program can count";
-	static const char why_queues[] = "one queue is served by one core; frames beyond its speed are dropped";
-	static const char why_rss[] = "unless both directions hash alike, a conversation lies in two lanes "
-	                              "(xdp, dpdk; the afpacket fanout hashes by itself and alike)";
-	struct ethtool_ringparam ring = {.cmd = ETHTOOL_GRINGPARAM};
-	struct ethtool_channels channels = {.cmd = ETHTOOL_GCHANNELS};
-	int r = ethtool(d, &ring);
-
-	if (r < 0)
-		finding_add(d, "rx-ring", FINDING_UNKNOWN, why_ring, "driver %s does not tell: %s", d->driver,
-		        strerror(-r));
-	else if (ring.rx_pending < ring.rx_max_pending)
-		finding_mend(finding_add(d, "rx-ring", FINDING_WARN, why_ring, "%u of at most %u descriptors",
-		                     ring.rx_pending, ring.rx_max_pending),
-		        "ethtool -G %s rx %u", d->interface, ring.rx_max_pending);
-	else
-		finding_add(
-		        d, "rx-ring", FINDING_OK, why_ring, "%u descriptors, the most there can be", ring.rx_pending);
-	r = ethtool(d, &channels);
-	if (r < 0)
-		finding_add(d, "queues", FINDING_UNKNOWN, why_queues, "driver %s does not tell: %s", d->driver,
-		        strerror(-r));
-	else
-		finding_add(d, "queues", FINDING_OK, why_queues, "%u receive queues of at most %u",
-		        channels.rx_count + channels.combined_count, channels.max_rx + channels.max_combined);
-	finding_add(d, "rss", FINDING_UNKNOWN, why_rss, "whether the card's hash is symmetric cannot be read");
-}

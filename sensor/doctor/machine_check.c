@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Cores, interrupts, memory, and what the kernel and this build can do.
+// Interrupts, memory, and what the kernel and this build can do.
 #include <dirent.h>
 #include <errno.h>
 #include <linux/landlock.h>
@@ -12,28 +12,6 @@
 #include <unistd.h>
 
 #include "sensor/doctor/doctor.h"
-
-static void cores(struct doctor *d)
-{
-	static const char why[] = "sealing needs cores of its own beside the one that receives";
-	static const char why_governor[] = "a core that sleeps or clocks down is late for a burst";
-	static const char path[] = "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor";
-	long n = sysconf(_SC_NPROCESSORS_ONLN);
-	char line[64];
-
-	if (n < 2)
-		finding_add(d, "cores", FINDING_WARN, why, "%ld core", n);
-	else
-		finding_add(d, "cores", FINDING_OK, why, "%ld cores", n);
-	if (doctor_read_line(path, line, sizeof(line)) < 0)
-		finding_add(
-		        d, "governor", FINDING_UNKNOWN, why_governor, "this machine does not tell (a virtual one?)");
-	else if (strcmp(line, "performance") != 0)
-		finding_mend(finding_add(d, "governor", FINDING_WARN, why_governor, "%.40s", line),
-		        "cpupower frequency-set -g performance");
-	else
-		finding_add(d, "governor", FINDING_OK, why_governor, "%.40s", line);
-}
 
 // The interrupts of the card's queues, and how many different sets of cores they go to.
 static void interrupts(struct doctor *d)
@@ -73,18 +51,22 @@ static void interrupts(struct doctor *d)
 
 static void memory(struct doctor *d)
 {
-	static const char why_huge[] = "DPDK does not start without huge pages; the others do";
+	static const char why_huge[] =
+	        "most cards do not start under DPDK without them; the pool of the others is faster on them";
 	static const char why_lock[] = "buffers that cannot be locked are refused to AF_XDP, or paged out in a burst";
 	struct rlimit limit;
-	char line[64];
+	char line[64], free_pages[64] = "unknown";
 
+	doctor_read_line("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", free_pages, sizeof(free_pages));
 	if (doctor_read_line("/proc/sys/vm/nr_hugepages", line, sizeof(line)) < 0)
 		finding_add(d, "huge-pages", FINDING_UNKNOWN, why_huge, "this kernel does not tell");
 	else if (atoll(line) == 0)
-		finding_mend(finding_add(d, "huge-pages", FINDING_WARN, why_huge, "none reserved"),
+		finding_mend(
+		        finding_add(d, "huge-pages", d->pci ? FINDING_BAD : FINDING_WARN, why_huge, "none reserved"),
 		        "sysctl -w vm.nr_hugepages=512");
 	else
-		finding_add(d, "huge-pages", FINDING_OK, why_huge, "%s reserved", line);
+		finding_add(d, "huge-pages", FINDING_OK, why_huge, "%s reserved, of 2 MiB %.20s are free", line,
+		        free_pages);
 	if (getrlimit(RLIMIT_MEMLOCK, &limit) < 0)
 		finding_add(d, "memlock", FINDING_UNKNOWN, why_lock, "cannot be read: %s", strerror(errno));
 	else if (geteuid() == 0 || limit.rlim_cur == RLIM_INFINITY)
@@ -133,6 +115,8 @@ static void drivers(struct doctor *d)
 	        ""
 #endif
 	);
+	if (d->pci)
+		return;
 	fd = socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
 	if (fd >= 0)
 		finding_add(d, "xdp", FINDING_OK, why_xdp,
@@ -149,8 +133,8 @@ static void drivers(struct doctor *d)
 
 void machine_check(struct doctor *d)
 {
-	cores(d);
-	interrupts(d);
+	if (!d->pci) // DPDK polls
+		interrupts(d);
 	memory(d);
 	kernel(d);
 	drivers(d);

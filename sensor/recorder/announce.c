@@ -8,34 +8,32 @@
 #include "sensor/recorder/file_system.h"
 
 // Whole or not at all: half a statement could say something else.
-static __attribute__((format(printf, 2, 3))) void add(struct source *s, const char *format, ...)
+static __attribute__((format(printf, 3, 4))) void add(char *out, size_t size, const char *format, ...)
 {
-	char text[sizeof(s->detail)] = ", ";
-	size_t used = strlen(s->detail), skip = used ? 0 : 2;
+	char text[WIRE_TEXT] = ", ";
+	size_t used = strlen(out), skip = used ? 0 : 2;
 	va_list args;
 	int len;
 
 	va_start(args, format);
 	len = vsnprintf(text + 2, sizeof(text) - 2, format, args);
 	va_end(args);
-	if (len > 0 && used + 2 + (size_t)len < sizeof(s->detail))
-		memcpy(s->detail + used, text + skip, 2 - skip + (size_t)len + 1);
+	if (len > 0 && used + 2 + (size_t)len < size)
+		memcpy(out + used, text + skip, 2 - skip + (size_t)len + 1);
 }
 
-void announce_to_ledger(struct recorder *r, int segments_fd)
+void announce_to_ledger(const struct recorder *r, int segments_fd, unsigned source, char *out, size_t size)
 {
 	struct file_system fs;
-	char text[sizeof(r->source[0]->detail)];
+	char text[WIRE_TEXT];
 
-	if (file_system_of(segments_fd, &fs) == 0 && file_system_caution(fs.kind))
-		add(r->source[0], "recorded onto %s: %s", fs.name, file_system_caution(fs.kind));
-	for (unsigned i = 0; i < r->source_count && r->job->kind == JOB_CAPTURE; i++) {
-		if (i > 0 && r->job_source[i] == r->job_source[i - 1])
-			continue; // the first one's detail speaks for the interface
-		cores_text(r, (int)r->job_source[i], text, sizeof(text));
-		if (text[0] && strlen(text) + 1 < sizeof(text))
-			add(r->source[i], "%s", text);
-	}
+	if (source == 0 && file_system_of(segments_fd, &fs) == 0 && file_system_caution(fs.kind))
+		add(out, size, "recorded onto %s: %s", fs.name, file_system_caution(fs.kind));
+	if (r->job->kind == JOB_INGEST)
+		return;
+	cores_text(r, (int)source, text, sizeof(text));
+	if (text[0] && strlen(text) + 1 < sizeof(text))
+		add(out, size, "%s", text);
 }
 
 void announce_to_operator(const struct recorder *r)

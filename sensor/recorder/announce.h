@@ -4,5 +4,6 @@
 
 #include "sensor/recorder/recorder.h"
 
-void announce_to_ledger(struct recorder *r, int segments_fd); // as part of the sources' detail; before it is sent
+// Adds to the detail of one of the job's sources what is to stand in the ledger.
+void announce_to_ledger(const struct recorder *r, int segments_fd, unsigned source, char *out, size_t size);
 void announce_to_operator(const struct recorder *r);

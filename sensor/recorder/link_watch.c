@@ -568,6 +568,7 @@ static void *watch_main(void *arg)
 	struct link_watch *w = arg;
 	uint64_t next = monotonic_ns();
 
+	cores_enter(w->recorder, "watch", -1, NULL, false);
 	while (!atomic_load(&w->stop)) {
 		struct pollfd fds[] = {{.fd = w->event_fd, .events = POLLIN}, {.fd = w->ethtool_fd, .events = POLLIN},
 		        {.fd = w->wake_fd, .events = POLLIN}};

@@ -49,7 +49,6 @@ static int start_keeper(struct recorder *r, struct error *e)
 	union wire_message answer;
 	int result;
 
-	announce_to_ledger(r, RECORDER_SEGMENTS_FD);
 	for (unsigned i = 0; i < r->source_count; i++) {
 		struct wire_plain detail = {.number = r->job_source[i]};
 		const char *link;
@@ -59,6 +58,7 @@ static int start_keeper(struct recorder *r, struct error *e)
 
 		link = link_detail(r->links, r->job_source[i]);
 		snprintf(detail.text, sizeof(detail.text), "%s%s%s", r->source[i]->detail, link[0] ? ", " : "", link);
+		announce_to_ledger(r, RECORDER_SEGMENTS_FD, r->job_source[i], detail.text, sizeof(detail.text));
 		if (r->job->kind == JOB_CAPTURE)
 			fprintf(stderr, "sealtap: %s: %s\n", r->source[i]->name, detail.text);
 		result = keeper_call(r, WIRE_DETAIL, &detail, sizeof(detail), sizeof(answer.plain), &answer);

@@ -16,6 +16,7 @@ static const char *cause_text(unsigned cause)
 	        [DROP_POOL] = "pool: no free block, sealing or the disk is too slow",
 	        [DROP_DISK] = "disk: it could not be written",
 	        [DROP_OVERSIZE] = "oversize: longer than a recording can hold",
+	        [DROP_CRASH] = "crash: with the recorder that died",
 	        [EVENT_DRIVER] = "before us: counted by the driver, not received",
 	        [EVENT_NIC] = "before us: no room in the interface, at least so many",
 	};

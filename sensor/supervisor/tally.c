@@ -42,7 +42,7 @@ void tally_recorder_died(struct tally *t)
 	t->before = tally_total(t);
 	t->now = (struct wire_status){
 	        .stall_ms = WIRE_STALL_UNKNOWN, .pool_blocks = t->now.pool_blocks, .level = t->now.level};
-	t->packets_per_second = t->bytes_per_second = 0;
+	t->packets_per_second = t->bytes_per_second = t->raw_bytes = 0;
 }
 
 static struct wire_lane *lane_get(struct tally *t, uint32_t id)
@@ -96,13 +96,13 @@ bool tally_status(struct tally *t, const struct wire_status *m)
 
 	if (m->h.len != sizeof(*m))
 		return false;
-	if (ms > 0) { // the recorder may have been stopped and lie: rates are for people only
+	if (ms >= 100) { // else it had to wait for us, and its rate would be that of the waiting
 		t->packets_per_second = packets >= t->packets ? (packets - t->packets) * 1000 / ms : 0;
-		t->bytes_per_second =
-		        m->raw_bytes >= t->now.raw_bytes ? (m->raw_bytes - t->now.raw_bytes) * 1000 / ms : 0;
+		t->bytes_per_second = m->raw_bytes >= t->raw_bytes ? (m->raw_bytes - t->raw_bytes) * 1000 / ms : 0;
+		t->packets = packets;
+		t->raw_bytes = m->raw_bytes;
+		t->heard_ns = now;
 	}
-	t->packets = packets;
-	t->heard_ns = now;
 	t->now = *m;
 	return true;
 }

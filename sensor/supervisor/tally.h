@@ -20,8 +20,9 @@ struct tally {
 	uint64_t incident_ns;          // CLOCK_REALTIME
 	uint64_t since_ns;             // CLOCK_REALTIME of the first frame's chance; 0: none yet
 	uint64_t since_boot_ns;
-	uint64_t heard_ns; // of the newest status, CLOCK_BOOTTIME
-	uint64_t packets;  // recorded, by then
+	uint64_t heard_ns;  // CLOCK_BOOTTIME: when the rates were taken
+	uint64_t packets;   // recorded by then
+	uint64_t raw_bytes; // of the present recorder
 	uint64_t packets_per_second;
 	uint64_t bytes_per_second;
 };

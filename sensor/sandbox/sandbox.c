@@ -135,6 +135,7 @@ static const int recorder_threads_calls[] = {
         SCMP_SYS(ioctl),
         SCMP_SYS(readv),
         SCMP_SYS(writev),
+        SCMP_SYS(access), // rte_thread_register looks for the node of each processor
 };
 
 // What the sanitizers' run-time needs besides: reading /proc, its own threads, writing reports.

@@ -86,8 +86,9 @@ struct dpdk_queue {
 	struct rte_mbuf *mbuf[DPDK_BURST];
 };
 
-// dpdk_eal.c: once per process; later calls do nothing. args may be NULL.
-int dpdk_eal_start(const char *args, bool vdev, struct error *e);
+// dpdk_eal.c: once per process; later calls do nothing. args may be NULL; pci is the address of the first port, NULL for a
+// virtual device. Other ports are probed when they are opened.
+int dpdk_eal_start(const char *args, const char *pci, struct error *e);
 bool dpdk_eal_huge(void);
 // The last line that DPDK has logged as an error, "" when there is none.
 const char *dpdk_eal_complaint(void);

@@ -121,7 +121,7 @@ static const char *main_lcore(void)
 	return eal.cores;
 }
 
-static int make_arguments(const char *args, bool vdev, struct error *e)
+static int make_arguments(const char *args, const char *pci, struct error *e)
 {
 	uint64_t free_mib = huge_free_mib();
 
@@ -144,8 +144,12 @@ static int make_arguments(const char *args, bool vdev, struct error *e)
 		add("--lcores");
 		add(main_lcore());
 	}
-	if (vdev && !GIVEN(1, "--no-pci", "-a", "--allow", "-b", "--block"))
-		add("--no-pci"); // no NIC is touched that nobody named
+	// No NIC is touched that nobody named: EAL would open each that is bound to vfio or uio.
+	if (!GIVEN(1, "--no-pci", "-a", "--allow", "-b", "--block")) {
+		add(pci ? "-a" : "--no-pci");
+		if (pci)
+			add(pci);
+	}
 	eal.huge = !GIVEN(1, "--no-huge") && free_mib >= MEMORY_MIN_MIB;
 	if (!eal.huge && !GIVEN(1, "--no-huge"))
 		add("--no-huge");
@@ -162,7 +166,7 @@ static int make_arguments(const char *args, bool vdev, struct error *e)
 	return 0;
 }
 
-int dpdk_eal_start(const char *args, bool vdev, struct error *e)
+int dpdk_eal_start(const char *args, const char *pci, struct error *e)
 {
 	cookie_io_functions_t io = {.write = take_log};
 	char *directory;
@@ -171,7 +175,7 @@ int dpdk_eal_start(const char *args, bool vdev, struct error *e)
 
 	if (eal.up)
 		return 0;
-	r = make_arguments(args, vdev, e);
+	r = make_arguments(args, pci, e);
 	if (r < 0)
 		return r;
 	log = fopencookie(NULL, "w", io);

@@ -387,7 +387,7 @@ static int set_up(const struct source_live_config *config, struct dpdk_port *p, 
 	int r;
 
 	device_name(config->interface, p->device, sizeof(p->device));
-	r = dpdk_eal_start(config->driver_args, !is_pci(p->device), e);
+	r = dpdk_eal_start(config->driver_args, is_pci(p->device) ? p->device : NULL, e);
 	if (r < 0)
 		return r;
 	dpdk_fds_before(&before);

@@ -97,6 +97,13 @@ make_pair() {
     ip link add name "$1" type veth peer name "$2" && quiet "$1" && quiet "$2" && wait_link "$1" && wait_link "$2"
 }
 
+# xdp_asks_for_tags: from Linux 6.8 on a program may ask for the VLAN tag that a sender's veth keeps beside the frame.
+xdp_asks_for_tags() { grep -q ' bpf_xdp_metadata_rx_vlan_tag$' /proc/kallsyms; }
+
+# tags_inline IFACE: it writes VLAN tags into the frames that it sends. Older kernels need that at the other end of a veth
+# that xdp records, and generic mode needs it everywhere.
+tags_inline() { ethtool -K "$1" tx-vlan-hw-insert off tx-vlan-stag-hw-insert off >/dev/null; }
+
 # Reads the kernel's own link events until the carrier is there.
 wait_link() {
     local line

@@ -149,7 +149,7 @@ static int ask_link(struct link_watch *w, int index, const char *name, int *ret_
 		a.link.name_head =
 		        (struct nlattr){.nla_len = (uint16_t)(NLA_HDRLEN + name_len), .nla_type = IFLA_IFNAME};
 		memcpy(a.link.name, name, name_len - 1);
-		len = sizeof(a.link);
+		len = sizeof(a.link) - sizeof(a.link.name) + NLA_ALIGN(name_len); // more, and the kernel logs it
 	}
 	r = ask(w, w->ask_fd, &a, len, &m);
 	return r < 0 ? r : link_state_take(&m, ret_index, ret_state) ? 0 : -EBADMSG;

@@ -124,7 +124,7 @@ static const int recorder_calls[] = {
 };
 
 // What DPDK's interrupt thread and PMDs need besides: the thread waits by epoll; link, stop and statistics of a NIC are
-// reads, writes and ioctls of descriptors that are open.
+// reads, writes and ioctls of descriptors that are open. rte_thread_register asks for each processor's node (access).
 static const int recorder_threads_calls[] = {
         SCMP_SYS(epoll_wait),
         SCMP_SYS(epoll_pwait),
@@ -135,7 +135,7 @@ static const int recorder_threads_calls[] = {
         SCMP_SYS(ioctl),
         SCMP_SYS(readv),
         SCMP_SYS(writev),
-        SCMP_SYS(access), // rte_thread_register looks for the node of each processor
+        SCMP_SYS(access),
 };
 
 // What the sanitizers' run-time needs besides: reading /proc, its own threads, writing reports.

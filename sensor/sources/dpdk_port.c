@@ -337,13 +337,19 @@ static uint32_t sleep_max(const struct dpdk_port *p, const struct rte_eth_dev_in
 	return ns < SLEEP_MAX_NS ? (uint32_t)ns : SLEEP_MAX_NS;
 }
 
-static int start(struct dpdk_port *p, bool promiscuous, const struct rte_eth_dev_info *info, struct error *e)
+static int start(struct dpdk_port *p, bool promiscuous, const struct rte_eth_dev_info *info,
+        const struct rte_mempool *pool, struct error *e)
 {
 	int r = rte_eth_dev_start(p->id);
+	unsigned posted;
 
 	if (r < 0)
 		return error_set(e, r, "interface %s: the port does not start: %s: %s", p->device, strerror(-r),
 		        dpdk_eal_complaint());
+	// A PMD may take fewer than it was asked for and say nothing: net_virtio, whose host has made the ring.
+	posted = rte_mempool_in_use_count(pool);
+	if (posted > 0 && posted < p->descriptors)
+		p->descriptors = (uint16_t)posted;
 	if (promiscuous && info->if_index && !is_pci(p->device))
 		r = dpdk_kernel_promiscuous(info->if_index);
 	else
@@ -435,7 +441,7 @@ static int set_up(const struct source_live_config *config, struct dpdk_port *p, 
 	if (r == 0)
 		r = set_base(p);
 	if (r == 0)
-		r = start(p, config->promiscuous, &info, e);
+		r = start(p, config->promiscuous, &info, ret_pools[0], e);
 	if (r < 0)
 		return r;
 	p->mtu = conf.rxmode.mtu;

@@ -4,7 +4,7 @@
 
 #include "analyzers/flow_meter.h"
 
-enum flow_output { FLOW_OUTPUT_TABLE, FLOW_OUTPUT_JSON, FLOW_OUTPUT_CSV };
+enum flow_output { FLOW_OUTPUT_NONE, FLOW_OUTPUT_TABLE, FLOW_OUTPUT_JSON, FLOW_OUTPUT_CSV };
 
 void flow_print_header(enum flow_output output);
 // 0, or -ENOMEM. Whether it could be written is asked of stdout at the end.

@@ -8,9 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "sensor/cli/cli.h"
+#include "sensor/cli/flow_export.h"
 #include "sensor/cli/flow_filter.h"
 #include "sensor/cli/flow_print.h"
 #include "sensor/cli/packet_output.h"
@@ -38,18 +40,23 @@ static const char usage[] =
         "                        1970\n"
         "  --idle-timeout TIME   a flow to which nothing came for so long has ended (default 300s for TCP, else 60s)\n"
         "  --active-timeout TIME a flow that lasts longer has several records (default 30m; 0: never)\n"
+        "  --ipfix TARGET        to a collector, as IPFIX biflows: tcp:HOST:PORT, tls:HOST:PORT or udp:HOST:PORT\n"
+        "  --kafka BROKERS/TOPIC to Kafka, as JSON keyed by Community ID; both may be repeated\n"
+        "  --ca, --cert, --cert-key FILE\n"
+        "                        for tls: whom to believe, our certificate and its key (PEM)\n"
         "  --no-dpi              do not look into packets for applications and names\n"
         "\n"
         "What is read is held against the recording's own hashes. That is not authentication: sealtap verify is.\n"
         "\n"
         "exit: 0 done   1 something does not hold (named on standard error)   2 wrong command line\n"
-        "      3 something could not be read or written\n";
+        "      3 something could not be read or written   4 not all could be delivered\n";
 
 struct flows {
 	const char *recording_path;
 	enum flow_output output;
 	bool no_dpi;
 	struct flow_filter filter;
+	struct flow_export export;
 	struct flow_meter_config meter_config;
 	struct flow_meter *meter;
 	char recording[2 * DIGEST_LEN + 1];
@@ -71,6 +78,8 @@ static void take_record(void *user, const struct flow_record *record)
 	r.sensor = f->report->sensor;
 	r.complete = complete_word(f->report->complete);
 	error = flow_print(f->output, &r);
+	if (error == 0 && f->export.argc > 0)
+		error = flow_export_put(&f->export, &r);
 	if (error < 0 && f->error == 0)
 		f->error = error;
 }
@@ -182,6 +191,29 @@ static int run(struct flows *f)
 	return code;
 }
 
+// The exporter has the network, the process that reads has the recording, and neither has both.
+static int run_with_export(struct flows *f)
+{
+	struct error e = {0};
+	int code, status, exported;
+	pid_t reader;
+
+	if (flow_export_start(&f->export, &e) < 0)
+		return cli_fail(CLI_UNREADABLE, "flows", "%s", e.text);
+	fflush(stdout);
+	reader = fork();
+	if (reader == 0)
+		exit(run(f));
+	flow_export_close(&f->export);
+	if (reader < 0)
+		return cli_fail(CLI_UNREADABLE, "flows", "cannot start a process: %s", strerror(errno));
+	while (waitpid(reader, &status, 0) < 0 && errno == EINTR)
+		;
+	code = WIFEXITED(status) ? WEXITSTATUS(status) : CLI_INVALID;
+	exported = flow_export_wait(&f->export);
+	return code != CLI_OK ? code : exported;
+}
+
 static int set_timeout(struct flows *f, const char *option, const char *value)
 {
 	uint64_t ns;
@@ -195,6 +227,22 @@ static int set_timeout(struct flows *f, const char *option, const char *value)
 	return CLI_OK;
 }
 
+static bool add_export(struct flows *f, const char *name, char *value)
+{
+	static const struct {
+		const char *name;
+		char *option;
+	} known[] = {{"ipfix", (char *)"--ipfix"}, {"kafka", (char *)"--kafka"}, {"ca", (char *)"--ca"},
+	        {"cert", (char *)"--cert"}, {"cert-key", (char *)"--key"}};
+
+	if (f->export.argc == 0)
+		flow_export_option(&f->export, (char *)"--wait", NULL);
+	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
+		if (strcmp(known[i].name, name) == 0)
+			return flow_export_option(&f->export, known[i].option, value);
+	return false;
+}
+
 int verb_flows(int argc, char **argv)
 {
 	static const struct option options[] = {{"json", no_argument, NULL, 'j'}, {"csv", no_argument, NULL, 'c'},
@@ -203,8 +251,11 @@ int verb_flows(int argc, char **argv)
 	        {"port", required_argument, NULL, 'f'}, {"app", required_argument, NULL, 'f'},
 	        {"proto", required_argument, NULL, 'f'}, {"community-id", required_argument, NULL, 'f'},
 	        {"from", required_argument, NULL, 'f'}, {"to", required_argument, NULL, 'f'},
-	        {"help", no_argument, NULL, 'h'}, {0}};
+	        {"ipfix", required_argument, NULL, 'x'}, {"kafka", required_argument, NULL, 'x'},
+	        {"ca", required_argument, NULL, 'x'}, {"cert", required_argument, NULL, 'x'},
+	        {"cert-key", required_argument, NULL, 'x'}, {"help", no_argument, NULL, 'h'}, {0}};
 	struct flows f = {.filter = {.to_ns = UINT64_MAX},
+	        .export = {.fd = -1},
 	        .meter_config = {.idle_tcp_ns = FLOW_IDLE_TCP_NS,
 	                .idle_other_ns = FLOW_IDLE_OTHER_NS,
 	                .active_ns = FLOW_ACTIVE_NS}};
@@ -230,6 +281,10 @@ int verb_flows(int argc, char **argv)
 			if (flow_filter_set(&f.filter, options[at].name, optarg, &e) < 0)
 				return cli_fail(CLI_USAGE, "flows", "%s", e.text);
 			break;
+		case 'x':
+			if (!add_export(&f, options[at].name, optarg))
+				return cli_fail(CLI_USAGE, "flows", "too many targets");
+			break;
 		case 'h':
 			fputs(usage, stdout);
 			return CLI_OK;
@@ -245,5 +300,7 @@ int verb_flows(int argc, char **argv)
 		return cli_fail(
 		        CLI_USAGE, "flows", "which recording? sealtap flows RECORDING [--json] (--help tells more)");
 	f.recording_path = argv[optind];
-	return run(&f);
+	if (f.output == FLOW_OUTPUT_NONE && f.export.argc == 0)
+		f.output = FLOW_OUTPUT_TABLE;
+	return f.export.argc > 0 ? run_with_export(&f) : run(&f);
 }

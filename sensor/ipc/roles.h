@@ -18,5 +18,7 @@
 #define SUPERVISOR_KEY_FD 4     // origin private key: handed to the signer unread
 #define SUPERVISOR_ORIGINS_FD 5 // handed to the keeper
 
+#define EXPORTER_RECORDS_FD 3 // flow records, packed
+
 #define SIGNER_KEY_FD 3
 #define SIGNER_KEEPER_FD 4

@@ -88,7 +88,7 @@ int flow_print(enum flow_output output, const struct flow_record *record)
 		print_row(record);
 	} else if (output == FLOW_OUTPUT_CSV) {
 		flow_csv(record, stdout);
-	} else {
+	} else if (output == FLOW_OUTPUT_JSON) {
 		o = flow_json(record);
 		if (!o || (json_dumpf(o, stdout, JSON_COMPACT | JSON_ENSURE_ASCII) < 0 && !ferror(stdout)))
 			r = -ENOMEM;

@@ -3,6 +3,7 @@
 // first byte of the recording is read, this process gives up everything but reading it (SANDBOX_READER).
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,6 +45,7 @@ static const char usage[] =
         "  --kafka BROKERS/TOPIC to Kafka, as JSON keyed by Community ID; both may be repeated\n"
         "  --ca, --cert, --cert-key FILE\n"
         "                        for tls: whom to believe, our certificate and its key (PEM)\n"
+        "  --deliver-within TIME how long to wait for collectors after the last record (default 30s)\n"
         "  --no-dpi              do not look into packets for applications and names\n"
         "\n"
         "What is read is held against the recording's own hashes. That is not authentication: sealtap verify is.\n"
@@ -57,6 +59,7 @@ struct flows {
 	bool no_dpi;
 	struct flow_filter filter;
 	struct flow_export export;
+	char deadline_ms[16]; // of it
 	struct flow_meter_config meter_config;
 	struct flow_meter *meter;
 	char recording[2 * DIGEST_LEN + 1];
@@ -119,6 +122,8 @@ static int tell(struct flows *f, int error, bool beyond_signed)
 	if (fflush(stdout) < 0 || ferror(stdout))
 		return errno == EPIPE ? CLI_UNREADABLE
 		                      : cli_fail(CLI_UNREADABLE, "flows", "cannot write to standard output");
+	if (error == -EPIPE)
+		return CLI_UNREADABLE; // the exporter is gone, and has said why
 	if (error < 0)
 		return cli_fail(CLI_UNREADABLE, "flows", "cannot go on: %s", strerror(-error));
 	flow_meter_stats(f->meter, &stats);
@@ -211,7 +216,7 @@ static int run_with_export(struct flows *f)
 		;
 	code = WIFEXITED(status) ? WEXITSTATUS(status) : CLI_INVALID;
 	exported = flow_export_wait(&f->export);
-	return code != CLI_OK ? code : exported;
+	return exported == CLI_USAGE || code == CLI_OK ? exported : code;
 }
 
 static int set_timeout(struct flows *f, const char *option, const char *value)
@@ -225,6 +230,16 @@ static int set_timeout(struct flows *f, const char *option, const char *value)
 	else
 		f->meter_config.idle_tcp_ns = f->meter_config.idle_other_ns = ns;
 	return CLI_OK;
+}
+
+static bool set_deadline(struct flows *f, const char *value)
+{
+	uint64_t ns;
+
+	if (quantity_time(value, &ns) < 0 || ns / 1000000 > INT_MAX)
+		return false;
+	snprintf(f->deadline_ms, sizeof(f->deadline_ms), "%d", (int)(ns / 1000000));
+	return flow_export_option(&f->export, (char *)"--finish-ms", f->deadline_ms);
 }
 
 static bool add_export(struct flows *f, const char *name, char *value)
@@ -253,7 +268,8 @@ int verb_flows(int argc, char **argv)
 	        {"from", required_argument, NULL, 'f'}, {"to", required_argument, NULL, 'f'},
 	        {"ipfix", required_argument, NULL, 'x'}, {"kafka", required_argument, NULL, 'x'},
 	        {"ca", required_argument, NULL, 'x'}, {"cert", required_argument, NULL, 'x'},
-	        {"cert-key", required_argument, NULL, 'x'}, {"help", no_argument, NULL, 'h'}, {0}};
+	        {"cert-key", required_argument, NULL, 'x'}, {"deliver-within", required_argument, NULL, 'd'},
+	        {"help", no_argument, NULL, 'h'}, {0}};
 	struct flows f = {.filter = {.to_ns = UINT64_MAX},
 	        .export = {.fd = -1},
 	        .meter_config = {.idle_tcp_ns = FLOW_IDLE_TCP_NS,
@@ -284,6 +300,11 @@ int verb_flows(int argc, char **argv)
 		case 'x':
 			if (!add_export(&f, options[at].name, optarg))
 				return cli_fail(CLI_USAGE, "flows", "too many targets");
+			break;
+		case 'd':
+			if (!set_deadline(&f, optarg))
+				return cli_fail(CLI_USAGE, "flows", "--deliver-within takes a time such as 30s, not %s",
+				        optarg);
 			break;
 		case 'h':
 			fputs(usage, stdout);

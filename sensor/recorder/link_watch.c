@@ -32,7 +32,7 @@
 #define TELL_BURST 32u
 #define TELL_NS 2000000000ULL
 #define STARVED_READINGS 6u
-#define LOSING_NS 10000000000ULL // without another lost frame it is over
+#define ERRORS_OVER_NS 10000000000ULL // without another bad frame it is over
 
 enum phase { PHASE_DOWN, PHASE_NO_CARRIER, PHASE_UP };
 
@@ -53,9 +53,9 @@ struct link {
 	unsigned silent; // readings without a frame
 	unsigned grew;   // a bit for each of the last readings: the counter grew
 	bool starved;
-	// Frames that the interface lost: told when it begins and when it is over; the counters are the evidence.
-	uint64_t lost, lost_at_ns;
-	bool losing;
+	// Bad frames: told when they begin to come and when it is over; the counter is the evidence.
+	uint64_t errors, error_at_ns;
+	bool erring;
 	// Of the interface: base in `last`, under the mutex; sums for anyone.
 	uint64_t last[NIC_COUNTERS];
 	_Atomic uint64_t nic[NIC_COUNTERS];
@@ -432,28 +432,21 @@ static void check_starved(struct link_watch *w, struct link *l, unsigned source)
 	        (unsigned long long)(counted - l->counted), l->told.name);
 }
 
-// These may count the same frame, so their sum tells no more than that something was lost.
-static void check_lost(struct link *l, uint64_t now)
+// Of missed, fifo and over the supervisor speaks, as of all loss for want of room.
+static void check_errors(struct link *l, uint64_t now)
 {
-	unsigned long long nic[NIC_COUNTERS];
-	uint64_t lost = 0;
-	bool began;
+	uint64_t errors = atomic_load_explicit(&l->nic[NIC_ERRORS], memory_order_relaxed);
+	bool began = errors > l->errors && !l->erring;
 
-	for (int i = 0; i < NIC_COUNTERS; i++) {
-		nic[i] = atomic_load_explicit(&l->nic[i], memory_order_relaxed);
-		lost += i >= NIC_MISSED && i <= NIC_ERRORS ? nic[i] : 0;
-	}
-	began = lost > l->lost && !l->losing;
-	if (lost > l->lost)
-		l->lost_at_ns = now;
-	l->lost = lost;
-	if (!began && (!l->losing || now - l->lost_at_ns < LOSING_NS))
+	if (errors > l->errors)
+		l->error_at_ns = now;
+	l->errors = errors;
+	if (!began && (!l->erring || now - l->error_at_ns < ERRORS_OVER_NS))
 		return;
-	l->losing = began;
-	fprintf(stderr, "sealtap: %s: %s: missed %llu, fifo %llu, over %llu, errors %llu since the start%s\n",
-	        l->told.name, began ? "the interface loses frames before us" : "it has lost no more for ten seconds",
-	        nic[NIC_MISSED], nic[NIC_FIFO], nic[NIC_OVER], nic[NIC_ERRORS],
-	        began ? "; sealtap doctor says what may help" : "");
+	l->erring = began;
+	fprintf(stderr, "sealtap: %s: %s: %llu since the start%s%s\n", l->told.name,
+	        began ? "the interface refuses bad frames" : "no bad frame for ten seconds", (unsigned long long)errors,
+	        began ? "; ip -s -s link show dev " : "", began ? l->told.name : "");
 }
 
 // --- the thread
@@ -487,7 +480,7 @@ static void read_all(struct link_watch *w, bool last)
 			removed(w, l);
 		} else if (r == 0) {
 			observe(w, l, &s, now);
-			check_lost(l, now);
+			check_errors(l, now);
 			if (!last)
 				check_starved(w, l, i);
 		}

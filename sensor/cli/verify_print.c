@@ -63,6 +63,10 @@ static const char *next_step(const char *code)
 	        {"unsigned-lines", "nothing in them counts; after a crash that is expected"},
 	        {"recovered", "rely on packets up to the newest progress only, or say that later ones were first "
 	                      "signed at recovery"},
+	        {"segment-retired",
+	                "the operator's policy gave these packets up and the ledger says so; counters still "
+	                "count them"},
+	        {"retired-present", "a copy made before, or a crash before the file went: rely on it as on the others"},
 	        {"missing-file", "look for it in another copy of the recording"},
 	        {"not-a-regular-file", "copy the recording again, files and not links"},
 	        {"unexpected-file", "move it out of the recording"},
@@ -140,6 +144,10 @@ static void print_facts(const struct verify_report *r)
 	printf("  checked       %" PRIu64 " ledger lines, %" PRIu64 " signing keys, %" PRIu64 " lanes, %" PRIu64
 	       " of %" PRIu64 " segments sealed, %" PRIu64 " packets\n",
 	        r->lines, r->epochs, r->lanes, r->segments_sealed, r->segments, r->packets);
+	if (r->segments_retired > 0)
+		printf("  retired       %" PRIu64 " of these segments with %" PRIu64
+		       " packets, under the policy stated at the start\n",
+		        r->segments_retired, r->packets_retired);
 	printf("  counted       %" PRIu64 " received, %" PRIu64 " recorded, %" PRIu64 " filtered, %" PRIu64 " dropped",
 	        r->totals.received, r->totals.recorded, r->totals.filtered, dropped);
 	if (r->totals.driver_mask & COUNTERS_DRIVER_DROPPED)
@@ -289,6 +297,8 @@ json_t *verify_json(const struct series_member *m)
 	json_object_set_new(o, "lanes", json_integer((json_int_t)r->lanes));
 	json_object_set_new(o, "epochs", json_integer((json_int_t)r->epochs));
 	json_object_set_new(o, "segments_sealed", json_integer((json_int_t)r->segments_sealed));
+	json_object_set_new(o, "segments_retired", json_integer((json_int_t)r->segments_retired));
+	json_object_set_new(o, "packets_retired", json_integer((json_int_t)r->packets_retired));
 	json_object_set_new(o, "stored_bytes", json_integer((json_int_t)r->stored_bytes));
 	json_object_set_new(o, "closed", json_boolean(r->closed));
 	json_object_set_new(o, "recovered", json_boolean(r->recovered));

@@ -240,7 +240,8 @@ TYPES = {
         authority=t_obj(kind=t_enum("own-network", "ingest"), reference=t_str, operator=t_str), mode=t_enum("content"),
         sources=t_list(t_obj(kind=t_enum("file", "afpacket", "pcap", "xdp", "dpdk"), name=t_str, detail=t_str), 1), filter=t_str, build=t_str,
         config_sha256=HEX64, host=t_obj(name=t_str, kernel=t_str, machine=t_str, boot_id=t_str),
-        time_source=t_enum("file", "kernel", "driver"), flush_ms=t_int(0), salts_sha256=HEX64),
+        time_source=t_enum("file", "kernel", "driver"), flush_ms=t_int(0), salts_sha256=HEX64,
+        retention_=t_obj(keep_bytes_=t_u64, keep_time_=ns, min_free=t_u64)),
     "key": dict(epoch=t_int(1), public_key=HEX64, origin_signature_=t_hex(128)),
     "begin": dict(lane=LANE, number=NUMBER, source=t_int(0), interface=t_interface, linktype=t_int(0, 65535),
                   snaplen=t_int(0, 2**32 - 1)),
@@ -249,6 +250,8 @@ TYPES = {
     "segment": dict(lane=LANE, number=NUMBER, path=t_str, bytes=t_u64, sha256=HEX64, frames=t_u64, packets=t_u64,
                     root=HEX64, ts_min=ns, ts_max=ns, mode=t_enum("content"), sealed=t_enum("recorder", "adopted"),
                     counters_begin=COUNTERS, counters_end=COUNTERS),
+    "retire": dict(lane=LANE, number=NUMBER, bytes=t_u64, sha256=HEX64, packets=t_u64,
+                   reason=t_enum("keep-size", "keep-time", "min-free"), free_=t_u64),
     "loss": dict(lane=LANE, cause=t_enum(*CAUSES), frames=t_u64, t_first=ns, t_last=ns),
     "clock": dict(boot_id=t_str, offset=ns, tolerance_ns=t_enum("100000000"), synchronised=t_enum("yes", "no"),
                   max_error_ns=t_u64),
@@ -283,6 +286,10 @@ def parse_line(raw):
     SCHEMA[kind](v)
     if kind == "key" and (v["epoch"] == 1) != ("origin_signature" in v):
         raise Bad("origin_signature belongs to epoch 1 only")
+    if kind == "open" and "retention" in v and ("keep_bytes" in v["retention"]) == ("keep_time" in v["retention"]):
+        raise Bad("retention with both or none of keep_bytes and keep_time")
+    if kind == "retire" and ("free" in v) != (v["reason"] == "min-free"):
+        raise Bad("free belongs to min-free only")
     if kind == "open" and v["origin_seq"] == 0 and v["origin_prev"] != "0" * 64:
         raise Bad("origin_prev without an earlier recording")
     return v
@@ -899,6 +906,7 @@ class Verifier:
     # 8 to 10
     def segments(self):
         self.begins, self.seals, self.progress = {}, {}, collections.defaultdict(list)
+        self.retired, self.waiting = set(), collections.deque()
         lanes = []
         for i, o in enumerate(self.objects):
             where = "line %d" % i
@@ -937,6 +945,9 @@ class Verifier:
                 if o["path"] != "segments/%d/%08d.pcapng.zst" % key:
                     self.bad("segment-path", where)
                 self.seals[key] = o
+                self.waiting.append(o)
+            elif o["type"] == "retire":
+                self.retire(o, where)
             elif o["type"] == "loss" and o["lane"] >= len(lanes):
                 self.bad("loss-lane", where)
         self.lane_count = len(lanes)
@@ -956,6 +967,31 @@ class Verifier:
         for key in sorted(self.begins):
             self.segment(key)
 
+    def retire(self, o, where):
+        policy = self.open.get("retention") if self.open else None
+        if policy is None:
+            self.bad("retire-without-policy", where)
+            return
+        seal = self.waiting[0] if self.waiting else None
+        key = o["lane"], o["number"]
+        if seal is None or key != (seal["lane"], seal["number"]):
+            self.bad("retire-order", where, "lane %d segment %d" % key)
+            return
+        if any(o[k] != seal[k] for k in ("bytes", "sha256", "packets")):
+            self.bad("retire-value", where)
+        if o["reason"] == "keep-size":
+            stored = sum(int(s["bytes"]) for s in self.waiting)
+            stored += sum(int(self.progress[k][-1]["bytes"]) for k in self.begins if k not in self.seals and self.progress[k])
+            good = "keep_bytes" in policy and stored > int(policy["keep_bytes"])
+        elif o["reason"] == "keep-time":
+            good = "keep_time" in policy and ns(o["t_boot"]) - ns(seal["t_boot"]) >= ns(policy["keep_time"])
+        else:
+            good = int(o["free"]) < int(policy["min_free"])
+        if not good:
+            self.bad("retire-reason", where, o["reason"])
+        self.waiting.popleft()
+        self.retired.add(key)
+
     def segment(self, key):
         path = "segments/%d/%08d.pcapng.zst" % key
         data = self.read(path)
@@ -963,9 +999,14 @@ class Verifier:
         if data is None:
             if path in self.unread:
                 return
+            if key in self.retired:
+                self.r.add(4, "segment-retired", path, "%s packets" % seal["packets"])
+                return
             if seal or any(int(p["bytes"]) or int(p["frames"]) for p in marks):
                 self.bad("missing", path)
             data = b""
+        if key in self.retired:
+            self.r.add(4, "retired-present", path)
         walk = SegmentWalk(data, self.begins[key], self.id, self.salts)
         self.walks[key] = walk, data
         for p in marks:
@@ -1143,6 +1184,7 @@ class Verifier:
     def is_complete(self):
         no = any(True for _ in self.of("gap"))
         no |= any("damage" in o for _, o in self.of("source"))
+        no |= any(True for _ in self.of("retire"))
         no |= any(o["kind"] == "recorder-died" for _, o in self.of("incident"))
         silent = any(o["kind"] in PASSED_BY for _, o in self.of("incident"))
         for c in self.newest.values():

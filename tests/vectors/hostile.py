@@ -511,6 +511,7 @@ def build_cases():
         case("recovery-" + k.replace("segments.0.", "segment-"), 1, recovered,
              recovery=lambda s, rec, k=k, v=v: (put(k, v)(s), s)[1])
     case("recovery-order", 1, recovered, recovery=lambda s, rec: dict(s, segments=s["segments"][::-1]))
+    retire_cases()
     case("recovery-signature", 1, recovered, recovery_signature=lambda s: s[:5] + bytes([s[5] ^ 1]) + s[6:])
     post("recovery-no-lf", 1, setf("recovery.json", lambda r: r[:-1]), recovered)
     post("recovery-two-lines", 1, setf("recovery.json", lambda r: r + r), recovered)
@@ -527,6 +528,127 @@ def build_cases():
     line("source-twice", 1, "source", put("index", 0), 1, lambda r: M.ingest(r))
     post("source-extra-missing", 1, drop("sources/0.extra.jsonl.zst"), lambda r: M.ingest(r))
     post("source-extra-edited", 1, setf("sources/0.extra.jsonl.zst", lambda r: r[:-1] + b"\0"), lambda r: M.ingest(r))
+
+
+def retire_cases():
+    """Around the vector `retired`: what a `retire` may not say, and files beside what it says."""
+    body = M.retired
+    gone, present = "segments/0/00000000.pcapng.zst", "segments/0/00000001.pcapng.zst"
+    case("retire-plain", 4, body)
+    line("retire-without-policy", 1, "open", lambda o: o.pop("retention") and None, body=body)
+    line("retire-policy-of-both", 1, "open", put("retention", {"keep_bytes": "5000", "keep_time": "1.000000000", "min_free": "1000000"}), body=body)
+    line("retire-policy-of-none", 1, "open", put("retention", {"min_free": "1000000"}), body=body)
+    line("retire-policy-without-reserve", 1, "open", put("retention", {"keep_bytes": "5000"}), body=body)
+    line("retire-policy-odd-key", 1, "open", put("retention", {"keep_bytes": "5000", "min_free": "1000000", "why": ""}), body=body)
+    line("retire-policy-larger", 1, "open", put("retention.keep_bytes", "500000"), body=body)
+    line("retire-policy-of-time", 1, "open", put("retention", {"keep_time": "0.000000000", "min_free": "1000000"}), body=body)
+    line("retire-policy-no-reserve", 1, "open", put("retention.min_free", "0"), body=body)
+    for key in ("bytes", "packets"):
+        line("retire-other-" + key, 1, "retire", put(key, add(1)), body=body)
+    line("retire-other-sha256", 1, "retire", put("sha256", lambda v: v[:-1] + ("0" if v[-1] != "0" else "1")), body=body)
+    line("retire-other-lane", 1, "retire", put("lane", 1), body=body)
+    line("retire-other-number", 1, "retire", put("number", 1), body=body)
+    line("retire-unknown-lane", 1, "retire", put("lane", 9), body=body)
+    line("retire-unknown-reason", 1, "retire", put("reason", "operator"), body=body)
+    line("retire-time-without-policy", 1, "retire", put("reason", "keep-time"), body=body)
+    line("retire-free-missing", 1, "retire", lambda o: o.pop("free") and None, nth=1, body=body)
+    line("retire-free-enough", 1, "retire", put("free", "1000000"), nth=1, body=body)
+    line("retire-free-besides", 1, "retire", lambda o: dict(o, free="5"), body=body)
+    line("retire-key-missing", 1, "retire", lambda o: o.pop("sha256") and None, body=body)
+    line("retire-key-odd", 1, "retire", lambda o: dict(o, path=gone), body=body)
+    for name, code, at in (("at-the-limit", 1, 0), ("above-the-limit", 4, 1)):
+        case("retire-" + name, code, lambda r, at=at: retire_at_size(r, at))
+    for name, code, age in (("too-young", 1, 59 * M.SECOND + 999_999_999), ("old-enough", 4, 60 * M.SECOND)):
+        case("retire-" + name, code, lambda r, age=age: retire_at_age(r, age))
+    for what in ("twice", "newer", "unsealed", "before-seal", "never-begun"):
+        case("retire-" + what, 1, lambda r, what=what: retire_wrong(r, what))
+    post("retire-file-deleted-by-hand", 1, drop("segments/0/00000002.pcapng.zst"), body)
+    post("retire-all-gone", 4, drop(present), body)
+    post("retire-present-altered", 1, setf(present, lambda raw: raw[:200] + bytes([raw[200] ^ 1]) + raw[201:]), body)
+    post("retire-present-cut", 1, setf(present, lambda raw: raw[:-9]), body)
+    post("retire-present-empty", 1, setf(present, b""), body)
+    post("retire-back-altered", 1, lambda rec: rec.files.update({gone: b"".join(rec.segments[0].frames)[:-1] + b"x"}), body)
+    post("retire-back", 4, lambda rec: rec.files.update({gone: b"".join(rec.segments[0].frames)}), body)
+    post("retire-unsigned", 1, unsigned_retire, retire_unclosed)
+
+
+def retire_at_size(rec, more):
+    """The first segment goes when the policy's bytes are just reached, or one less than what is stored."""
+    def make(rec, keep):
+        rec.open(M.LIVE, retention={"keep_bytes": str(keep), "min_free": "0"})
+        a = rec.lane()
+        s = rec.begin(a)
+        rec.packets(s, M.noise(rec, 0))
+        rec.progress(s)
+        rec.packets(s, M.noise(rec, 1))
+        rec.seal(s)
+        t = rec.begin(a)
+        rec.packets(t, M.noise(rec, 2))
+        rec.progress(t)
+        rec.retire(s, "keep-size")
+        rec.seal(t)
+        rec.close()
+        return sum(len(b"".join(x.frames)) for x in (s, t)) - len(t.frames[-1])
+    make(rec, make(M.Recording(rec.name), 1000000) - more)
+
+
+def retire_at_age(rec, age):
+    rec.open(M.LIVE, retention={"keep_time": "60.000000000", "min_free": "0"})
+    a = rec.lane()
+    s = rec.begin(a)
+    rec.packets(s, M.noise(rec, 0))
+    rec.seal(s)
+    since = rec.boot
+    t = rec.begin(a)
+    while since + age - rec.boot > 10 * M.SECOND:
+        rec.line("heartbeat", {}, after=9 * M.SECOND)
+        rec.checkpoint()
+    rec.boot = since + age - 100_000_000
+    rec.retire(s, "keep-time")
+    rec.seal(t)
+    rec.close()
+
+
+def retire_wrong(rec, what):
+    rec.open(M.LIVE, retention={"keep_bytes": "1", "min_free": "0"})
+    a = rec.lane()
+    s, t = rec.begin(a), rec.begin(a)
+    if what == "before-seal":
+        rec.retire(s, "keep-size", gone=False)
+    rec.seal(s)
+    if what == "newer":
+        rec.seal(t)
+        rec.retire(t, "keep-size")
+    elif what != "before-seal":
+        rec.retire(s, "keep-size")
+    if what == "twice":
+        rec.retire(s, "keep-size")
+    elif what == "unsealed":
+        rec.retire(t, "keep-size", gone=False)
+    elif what == "never-begun":
+        t.number += 1
+        rec.retire(t, "keep-size", gone=False)
+        t.number -= 1
+    if what != "newer":
+        rec.seal(t)
+    rec.close()
+
+
+def retire_unclosed(rec):
+    rec.open(M.LIVE, retention={"keep_bytes": "1", "min_free": "0"})
+    a = rec.lane()
+    s = rec.begin(a)
+    rec.packets(s, M.noise(rec, 0))
+    rec.seal(s)
+    rec.begin(a)
+
+
+def unsigned_retire(rec):
+    """A segment deleted by hand, and the line that nobody signed behind the newest checkpoint."""
+    rec.retire(rec.segments[0], "keep-size")
+    rec.files["ledger.jsonl"] = b"".join(rec.lines)
+    rec.files["checkpoint"] = rec.values["checkpoints"][-2]["note"].encode()
+    del rec.files[rec.segments[0].path]
 
 
 def gzip(data):

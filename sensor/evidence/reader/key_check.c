@@ -50,6 +50,34 @@ void checkpoint_read(struct verify *v)
 	}
 }
 
+static bool read_newer(struct verify *v, struct checkpoint *ret_checkpoint, uint8_t ret_sha256[DIGEST_LEN])
+{
+	return read_checkpoint(v, "checkpoint", ret_checkpoint, ret_sha256) == 0 &&
+	       ret_checkpoint->size > v->checkpoint.size &&
+	       memcmp(ret_checkpoint->recording_id, v->checkpoint.recording_id, DIGEST_LEN) == 0;
+}
+
+bool checkpoint_renewed(struct verify *v)
+{
+	uint8_t hash[DIGEST_LEN];
+	struct checkpoint newer;
+
+	return read_newer(v, &newer, hash);
+}
+
+bool checkpoint_renew(struct verify *v)
+{
+	uint8_t hash[DIGEST_LEN];
+	struct checkpoint newer;
+
+	if (!read_newer(v, &newer, hash))
+		return false;
+	v->checkpoint = newer;
+	v->size = newer.size;
+	memcpy(v->report->checkpoint_sha256, hash, DIGEST_LEN);
+	return true;
+}
+
 // c, found at path, must cover the lines passed so far and be signed by this epoch's key.
 static bool checkpoint_matches(struct verify *v, const char *path, const struct checkpoint *c, uint64_t epoch,
         const uint8_t key[ED25519_KEY_LEN])

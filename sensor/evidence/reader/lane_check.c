@@ -169,6 +169,9 @@ static void progress_entry(struct verify *v, const struct ledger_progress_entry 
 		s->first = entry->counters;
 	s->newest = entry->counters;
 	s->has_counters = true;
+	v->unsealed_bytes += entry->bytes;
+	v->unsealed_bytes -= s->signed_bytes;
+	s->signed_bytes = entry->bytes;
 	if (!counters_decrease(&lane->newest, &entry->counters))
 		lane->newest = entry->counters;
 	point_add(v, s, entry);
@@ -273,6 +276,7 @@ void lane_segment(struct verify *v, const struct ledger_segment *line)
 	struct segment_found found;
 	struct segment_task task;
 	char path[SEGMENT_PATH_MAX];
+	bool absent = false;
 
 	if (__builtin_add_overflow(v->sealed_packets, line->packets, &v->sealed_packets))
 		add(v, "limit-exceeded", "fewer than 2^64 packets", "more");
@@ -288,11 +292,16 @@ void lane_segment(struct verify *v, const struct ledger_segment *line)
 	if (v->listener) {
 		if (v->listener->sealed(v->listener->user, line) < 0)
 			report_errno(v->report, path, -ENOMEM);
+		absent = v->has_retention && retire_absent(v, path);
 	} else {
 		lane_task(v, line->lane, s, &task);
 		task.sealed = line;
-		segment_check(&v->checker, &task, &found);
+		task.may_be_absent = v->has_retention;
+		absent = segment_check(&v->checker, &task, &found) == -ENOENT;
 	}
+	v->unsealed_bytes -= s->signed_bytes;
+	if (v->has_retention)
+		retire_sealed(v, line, absent);
 	s->sealed = true;
 	s->begin = line->counters_begin;
 	s->end = line->counters_end;

@@ -35,7 +35,14 @@ static void unsealed_segment(
 	if (!v->listener) {
 		lane_task(v, number, s, &task);
 		task.whole = recovery != NULL || v->unsealed != NULL;
+		task.may_be_absent = v->has_retention;
 		r = segment_check(&v->checker, &task, &found);
+		// In a recording that goes on it may have been completed and given up since.
+		if (r == -ENOENT) {
+			if (!checkpoint_renewed(v))
+				report_errno(v->report, path, r);
+			r = 0;
+		}
 		if (recovery)
 			recovery_segment_check(v, recovery, number, s->number, newest, r < 0 ? NULL : &found);
 		if (v->unsealed && v->unsealed->unsealed(v->unsealed->user, number, s->number, newest, &found) < 0)

@@ -38,7 +38,7 @@ int lane_tools_init(
 {
 	int r;
 
-	*t = (struct lane_tools){.dirfd = dirfd, .list = list, .report = report};
+	*t = (struct lane_tools){.dirfd = dirfd, .list = list, .report = report, .may_be_newer = !list->closed};
 	r = commit_new(&t->commit);
 	if (r < 0)
 		return r;
@@ -53,6 +53,7 @@ void lane_tools_release(struct lane_tools *t)
 	commit_free(t->commit);
 	ZSTD_freeDCtx(t->dctx);
 	free(t->stored);
+	segment_list_free(t->newer);
 	*t = (struct lane_tools){0};
 }
 
@@ -153,6 +154,36 @@ static int file_open(struct lane_reader *r)
 	return recording_open_file(r->tools->dirfd, path, &r->fd, &size);
 }
 
+static bool listed_retired(const struct segment_list *list, size_t lane, size_t number)
+{
+	return list && lane < list->lane_count && number < list->lanes[lane]->count &&
+	       list->lanes[lane]->segments[number].retired;
+}
+
+// Whether the segment under way was given up: before the recording was listed, or since. The ledger is read again as
+// long as that tells something.
+static bool retired(struct lane_reader *r)
+{
+	size_t lane = r->lane->number, number = r->next_segment - 1;
+	struct lane_tools *t = r->tools;
+	struct verify_report *report;
+
+	if (r->segment->retired)
+		return true; // a finding says so already
+	if (!listed_retired(t->newer, lane, number) && t->may_be_newer) {
+		segment_list_free(t->newer);
+		t->newer = NULL;
+		if (segment_list_read(t->dirfd, &t->newer, &report) == 0)
+			verify_report_free(report);
+		t->may_be_newer = listed_retired(t->newer, lane, number);
+	}
+	if (!listed_retired(t->newer, lane, number))
+		return false;
+	report_add(t->report, VERDICT_INCOMPLETE, "segment-retired", WHERE(r), "its file",
+	        "given up by a `retire` line while the recording was read");
+	return true;
+}
+
 static int segment_enter(struct lane_reader *r)
 {
 	struct commit_segment *commit = &r->frame_segment.commit;
@@ -185,7 +216,7 @@ static int segment_enter(struct lane_reader *r)
 	error = file_open(r);
 	if (error < 0) {
 		// Begun and nothing written yet is no fault.
-		if (error != -ENOENT || r->segment->sealed || r->segment->frames > 0)
+		if (error != -ENOENT || ((r->segment->sealed || r->segment->frames > 0) && !retired(r)))
 			report_errno(r->tools->report, WHERE(r), error);
 		segment_leave(r);
 	}
@@ -299,7 +330,7 @@ static int frame_next(struct lane_reader *r)
 		return 0;
 	}
 	if (state <= 0) {
-		if (state < 0)
+		if (state < 0 && (state != -ENOENT || !retired(r)))
 			report_errno(t->report, WHERE(r), state);
 		if (state < 0)
 			segment_leave(r);

@@ -23,6 +23,8 @@ struct lane_tools {
 	const struct packet_choice *choice; // NULL: every packet
 	struct verify_report *report;       // what failed
 	uint64_t frames;                    // read so far
+	bool may_be_newer;                  // a live recording: its ledger may have gone on
+	struct segment_list *newer;         // read when a file was missing, or NULL
 };
 
 // Makes them for so many lanes; list and report are borrowed. 0 or a negative errno; to be released in either case.

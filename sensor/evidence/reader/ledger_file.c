@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "sealtap/evidence.h"
@@ -26,6 +27,16 @@ int ledger_file_open(int dirfd, struct ledger_file *ret_file)
 	}
 	*ret_file = f;
 	return 0;
+}
+
+void ledger_file_grow(struct ledger_file *f)
+{
+	struct stat st;
+
+	if (fstat(f->fd, &st) == 0 && (uint64_t)st.st_size > f->limit) {
+		f->limit = (uint64_t)st.st_size;
+		f->eof = false;
+	}
 }
 
 void ledger_file_close(struct ledger_file *f)

@@ -16,6 +16,8 @@ struct ledger_file {
 };
 
 int ledger_file_open(int dirfd, struct ledger_file *ret_file);
+// Reads on up to the size that the file has now.
+void ledger_file_grow(struct ledger_file *f);
 void ledger_file_close(struct ledger_file *f);
 // 1 and a line with its LF at line[len - 1], valid until the next call; 0 at the end; -ENODATA: the file ends without
 // LF; -EBADMSG: no LF within the longest line; another errno of read().

@@ -5,11 +5,12 @@
 #include <string.h>
 
 const char *const line_type_names[LINE_TYPES + 1] = {"open", "key", "begin", "progress", "segment", "loss", "clock",
-        "gap", "mark", "incident", "heartbeat", "source", "close", NULL};
+        "gap", "mark", "incident", "heartbeat", "source", "retire", "close", NULL};
 const char *const authority_kind_names[] = {"own-network", "ingest", NULL};
 const char *const source_kind_names[] = {"file", "afpacket", "pcap", "xdp", "dpdk", NULL};
 const char *const close_reason_names[] = {"end-of-input", "input-damaged", "duration", "packets", "signal", "disk-full",
         "disk-error", "source-failed", "supervisor-died", "recorder-failed", NULL};
+const char *const retire_reason_names[] = {"keep-size", "keep-time", "min-free", NULL};
 static const char *const format_names[] = {EVIDENCE_FORMAT, NULL};
 static const char *const recovery_format_names[] = {EVIDENCE_RECOVERY_FORMAT, NULL};
 static const char *const mode_names[] = {"content", NULL};
@@ -114,6 +115,15 @@ static const struct field host_fields[] = {
         END_,
 };
 
+static const struct field retention_fields[] = {
+        {"keep_bytes", FIELD_U64, offsetof(struct ledger_retention, keep_bytes), .mask_bit = RETENTION_BYTES,
+                .mask_offset = offsetof(struct ledger_retention, has)},
+        {"keep_time", FIELD_TIME, offsetof(struct ledger_retention, keep_time), .mask_bit = RETENTION_TIME,
+                .mask_offset = offsetof(struct ledger_retention, has)},
+        U64_(struct ledger_retention, min_free),
+        END_,
+};
+
 static const struct field open_fields[] = {
         WORD_(struct ledger_open, format, format_names),
         TEXT_(struct ledger_open, sensor),
@@ -131,6 +141,8 @@ static const struct field open_fields[] = {
         WORD_(struct ledger_open, time_source, time_source_names),
         INT_(struct ledger_open, flush_ms, INTEGER_MAX),
         HEX_(struct ledger_open, salts_sha256),
+        {"retention", FIELD_OBJECT, offsetof(struct ledger_open, retention), .table = retention_fields, .mask_bit = 1,
+                .mask_offset = offsetof(struct ledger_open, has_retention)},
         END_,
 };
 
@@ -259,6 +271,18 @@ static const struct field source_fields[] = {
         END_,
 };
 
+static const struct field retire_fields[] = {
+        INT_(struct ledger_retire, lane, LANES_MAX - 1),
+        INT_(struct ledger_retire, number, UINT32_MAX),
+        U64_(struct ledger_retire, bytes),
+        HEX_(struct ledger_retire, sha256),
+        U64_(struct ledger_retire, packets),
+        WORD_(struct ledger_retire, reason, retire_reason_names),
+        {"free", FIELD_U64, offsetof(struct ledger_retire, free), .mask_bit = 1,
+                .mask_offset = offsetof(struct ledger_retire, has_free)},
+        END_,
+};
+
 static const struct field close_fields[] = {
         WORD_(struct ledger_close, reason, close_reason_names),
         U64_(struct ledger_close, segments),
@@ -278,7 +302,7 @@ static const struct field common_fields[] = {
 
 static const struct field *const type_fields[LINE_TYPES] = {open_fields, key_fields, begin_fields, progress_fields,
         segment_fields, loss_fields, clock_fields, gap_fields, mark_fields, incident_fields, heartbeat_fields,
-        source_fields, close_fields};
+        source_fields, retire_fields, close_fields};
 
 const struct field recovery_segment_fields[] = {
         INT_(struct recovery_segment, lane, LANES_MAX - 1),

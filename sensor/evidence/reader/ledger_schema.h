@@ -22,6 +22,7 @@ enum line_type {
 	LINE_INCIDENT,
 	LINE_HEARTBEAT,
 	LINE_SOURCE,
+	LINE_RETIRE,
 	LINE_CLOSE,
 	LINE_TYPES
 };
@@ -44,6 +45,14 @@ extern const char *const source_kind_names[];
 #define SOURCE_KIND_FILE 0
 extern const struct field source_entry_fields[];
 
+// `retention` of `open`.
+struct ledger_retention {
+	uint64_t keep_bytes, keep_time, min_free;
+	uint64_t has; // RETENTION_*: one of them
+};
+#define RETENTION_BYTES 1u
+#define RETENTION_TIME 2u
+
 struct ledger_open {
 	uint64_t format;
 	const char *sensor;
@@ -60,6 +69,8 @@ struct ledger_open {
 	uint64_t time_source;
 	uint64_t flush_ms;
 	uint8_t salts_sha256[DIGEST_LEN];
+	struct ledger_retention retention;
+	uint64_t has_retention;
 };
 
 struct ledger_key {
@@ -138,6 +149,16 @@ struct ledger_source {
 #define SOURCE_HAS_DAMAGE 1u
 #define SOURCE_HAS_EXTRA 2u
 
+struct ledger_retire {
+	uint64_t lane, number, bytes;
+	uint8_t sha256[DIGEST_LEN];
+	uint64_t packets;
+	uint64_t reason; // RETIRE_*
+	uint64_t free, has_free;
+};
+enum { RETIRE_KEEP_SIZE, RETIRE_KEEP_TIME, RETIRE_MIN_FREE };
+extern const char *const retire_reason_names[];
+
 struct ledger_close {
 	uint64_t reason, segments, packets;
 };
@@ -160,6 +181,7 @@ struct ledger_line {
 		struct ledger_gap gap;
 		struct ledger_incident incident;
 		struct ledger_source source;
+		struct ledger_retire retire;
 		struct ledger_close close;
 		const char *texts[2];
 	};

@@ -10,7 +10,7 @@
 // Segments that began and are not complete, and runs of complete ones between them: of one lane, and of all.
 #define LANE_WAITING_MAX 4096u
 #define SEGMENTS_WAITING_MAX 65536u
-// Segments that `cat` lists before it reads, 104 bytes each.
+// Segments that `cat` lists before it reads, 104 bytes each; complete ones under a retention policy, 80 bytes each.
 #define SEGMENTS_LISTED_MAX (4u << 20)
 // Sources of `open`; a line cannot hold more.
 #define SOURCES_MAX 4096u

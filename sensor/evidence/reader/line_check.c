@@ -88,6 +88,7 @@ static void handle(struct verify *v, const struct ledger_line *line)
 			v->boot_id = strdup(line->open.boot_id);
 			v->report->opened_ns = line->t_real;
 			source_open(v, &line->open);
+			retire_open(v, &line->open);
 		}
 		break;
 	case LINE_KEY:
@@ -118,6 +119,9 @@ static void handle(struct verify *v, const struct ledger_line *line)
 		break;
 	case LINE_SOURCE:
 		source_line(v, &line->source);
+		break;
+	case LINE_RETIRE:
+		retire_line(v, &line->retire);
 		break;
 	case LINE_CLOSE:
 		handle_close(v, &line->close);

@@ -261,6 +261,10 @@ int segment_check(struct segment_checker *s, const struct segment_task *task, st
 		*ret_found = found;
 		return 0;
 	}
+	if (r == -ENOENT && task->may_be_absent) {
+		*ret_found = found;
+		return r;
+	}
 	if (r < 0) {
 		report_errno(s->report, run.path, r);
 		*ret_found = found;

@@ -34,6 +34,7 @@ struct segment_task {
 	size_t point_count;
 	const struct ledger_segment *sealed; // NULL: no `segment` line
 	bool salts_known;                    // otherwise roots mean nothing and are not compared
+	bool may_be_absent;                  // a missing file is no finding: -ENOENT
 	bool whole;                          // not sealed: go on behind the signed part as far as frames are whole
 };
 

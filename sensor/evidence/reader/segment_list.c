@@ -89,11 +89,20 @@ static int progressed(void *user, const struct ledger_progress_entry *entry)
 	return 0;
 }
 
+static int retired(void *user, const struct ledger_retire *line)
+{
+	struct listed_segment *s = listed(user, line->lane, line->number);
+
+	if (s)
+		s->retired = true;
+	return 0;
+}
+
 int segment_list_read(int dirfd, struct segment_list **ret_list, struct verify_report **ret_report)
 {
 	static const struct verify_options options;
 	struct segment_list *list = calloc(1, sizeof(*list));
-	const struct segment_listener listener = {begun, sealed, progressed, list};
+	const struct segment_listener listener = {begun, sealed, progressed, retired, list};
 	struct verify *v = NULL;
 	int r = list ? verify_new(dirfd, &options, &v) : -ENOMEM;
 
@@ -106,6 +115,7 @@ int segment_list_read(int dirfd, struct segment_list **ret_list, struct verify_r
 	memcpy(list->recording_id, v->report->recording_id, DIGEST_LEN);
 	memcpy(list->salts, v->salts, SALTS_KEY_LEN);
 	list->salts_known = v->salts_known;
+	list->closed = v->report->closed;
 	*ret_report = verify_end(v);
 	*ret_list = list;
 	return 0;

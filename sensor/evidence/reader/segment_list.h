@@ -16,6 +16,7 @@ struct listed_segment {
 	uint8_t sha256[DIGEST_LEN]; // sealed
 	uint8_t root[DIGEST_LEN];
 	bool sealed;
+	bool retired; // a `retire` gave it up: its file may be missing
 };
 
 struct listed_lane {
@@ -34,6 +35,7 @@ struct segment_list {
 	uint8_t recording_id[DIGEST_LEN];
 	uint8_t salts[SALTS_KEY_LEN];
 	bool salts_known;
+	bool closed;
 };
 
 // Passes over the ledger, checks all of it but the segments, and lists them. *ret_report says what does not hold.

@@ -63,6 +63,7 @@ struct verify_report {
 	uint64_t origin_seq;
 	uint64_t lines, covered_until_ns, opened_ns;
 	uint64_t lanes, epochs, segments, segments_sealed, packets, stored_bytes;
+	uint64_t segments_retired, packets_retired; // of the sealed ones
 	uint64_t gaps, incidents, marks;
 	struct counters totals; // newest counters of all lanes, summed; saturating
 	struct report_source *sources;

@@ -18,9 +18,25 @@ struct waiting_segment {
 	bool sealed;
 	struct segment_point *points;
 	size_t point_count, point_cap;
-	bool has_counters; // a progress gave some
+	uint64_t signed_bytes; // by the newest progress
+	bool has_counters;     // a progress gave some
 	struct counters first, newest;
 	struct counters begin, end; // sealed: of the first and the last of the run
+};
+
+// Segments of a lane that `retire` lines gave up.
+struct retired_segments {
+	uint64_t count, packets, bytes, first, last; // the last two are numbers
+};
+
+// Complete segments in the order of their `segment` lines, when `open` states a retention; those before first were
+// given up.
+struct kept_segment;
+struct kept_segments {
+	struct kept_segment *list;
+	size_t first, count, cap;
+	size_t absent;           // kept ones whose file is missing: a `retire` may follow
+	unsigned __int128 bytes; // of the kept ones
 };
 
 struct lane {
@@ -36,6 +52,7 @@ struct lane {
 	uint64_t sealed;        // segments that are complete
 	uint32_t last_number;   // the greatest of them
 	struct counters last_end;
+	struct retired_segments retired, retired_present; // without their file, and with it
 };
 
 // Told by the ledger pass about every segment, for readers that want the list and not the check.
@@ -43,6 +60,7 @@ struct segment_listener {
 	int (*begun)(void *user, const struct ledger_begin *begin);
 	int (*sealed)(void *user, const struct ledger_segment *segment);
 	int (*progressed)(void *user, const struct ledger_progress_entry *entry);
+	int (*retired)(void *user, const struct ledger_retire *line);
 	void *user;
 };
 
@@ -99,6 +117,12 @@ struct verify {
 	struct segment_checker checker;
 	uint64_t sealed_packets;
 
+	// retire_check.c
+	bool has_retention;
+	struct ledger_retention retention;
+	struct kept_segments kept;
+	unsigned __int128 unsealed_bytes; // signed ones, of segments that are not complete
+
 	// source_check.c
 	uint8_t salts[SALTS_KEY_LEN];
 	bool salts_read, salts_known;
@@ -119,6 +143,9 @@ void line_check_unsigned(struct verify *v, const char *line, size_t len);
 
 // key_check.c: checks 2, 4, 5, 6, 7 (keys)
 void checkpoint_read(struct verify *v);
+// A live recording has gone on: takes a newer checkpoint, if there is one, as the end of what is signed.
+bool checkpoint_renew(struct verify *v);
+bool checkpoint_renewed(struct verify *v); // whether there is one
 void key_line(struct verify *v, const struct ledger_key *key);
 void key_finish(struct verify *v);
 
@@ -137,6 +164,13 @@ void lane_chain(struct verify *v, struct lane *lane, const char *where);
 void lane_task(struct verify *v, uint64_t lane_number, const struct waiting_segment *s, struct segment_task *ret_task);
 // lane_finish.c
 void lanes_finish(struct verify *v);
+
+// retire_check.c
+void retire_open(struct verify *v, const struct ledger_open *open);
+void retire_sealed(struct verify *v, const struct ledger_segment *line, bool absent); // right after its `segment` line
+bool retire_absent(const struct verify *v, const char *path);
+void retire_line(struct verify *v, const struct ledger_retire *line);
+void retire_finish(struct verify *v);
 
 // counters_check.c
 bool counters_lawful(const struct counters *c);

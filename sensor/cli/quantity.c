@@ -25,6 +25,17 @@ int quantity_count(const char *text, uint64_t *ret_value)
 	return end && *end == '\0' ? 0 : -EINVAL;
 }
 
+int quantity_size(const char *text, uint64_t *ret_bytes)
+{
+	static const char units[] = "KMGT";
+	uint64_t value;
+	const char *unit = digits(text, &value), *at;
+
+	if (!unit || unit[0] == '\0' || unit[1] != '\0' || !(at = strchr(units, unit[0])))
+		return -EINVAL;
+	return __builtin_mul_overflow(value, 1024ULL << (10 * (at - units)), ret_bytes) ? -EINVAL : 0;
+}
+
 int quantity_time(const char *text, uint64_t *ret_ns)
 {
 	static const struct {

@@ -2,10 +2,12 @@
 #include "sensor/cli/run_options.h"
 
 #include <errno.h>
+#include <libgen.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -33,6 +35,7 @@ void run_options_init(struct run_options *o, const char *verb)
 	        .flush_ms = 1000,
 	        .segment_mib = 512,
 	        .segment_ns = 300 * 1000000000ULL,
+	        .min_free_percent = strcmp(verb, "capture") == 0 ? 2 : 0,
 	        .sealers = strcmp(verb, "capture") == 0 ? 0
 	                   : cores > 64                 ? 64
 	                                                : (uint64_t)cores,
@@ -119,6 +122,42 @@ static int tap(const char *value, uint32_t *ret, struct error *e)
 	return *ret ? 0 : error_set(e, -EINVAL, "tap: \"%s\" is neither copy nor take", value);
 }
 
+// The case of the unit tells: 20M are bytes, 20m minutes.
+static int keep(const char *value, struct run_options *o, struct error *e)
+{
+	uint64_t bytes = 0, ns = 0, bare;
+
+	if (quantity_count(value, &bare) == 0 || (quantity_size(value, &bytes) < 0 && quantity_time(value, &ns) < 0) ||
+	        (bytes == 0 && ns < 1000000000))
+		return error_set(
+		        e, -EINVAL, "keep: \"%s\" is neither a size such as 500G nor a time such as 7d, 12h", value);
+	o->keep_bytes = bytes;
+	o->keep_ns = ns;
+	return 0;
+}
+
+static int min_free(const char *value, struct run_options *o, struct error *e)
+{
+	size_t len = strlen(value);
+	uint64_t bytes = 0, percent = 0;
+	char digits[4];
+
+	if (len >= 2 && len <= sizeof(digits) && value[len - 1] == '%') {
+		memcpy(digits, value, len - 1);
+		digits[len - 1] = '\0';
+		if (quantity_count(digits, &percent) < 0 || percent > 99)
+			len = 0;
+	} else if (strcmp(value, "0") != 0 && quantity_size(value, &bytes) < 0) {
+		len = 0;
+	}
+	if (len == 0)
+		return error_set(
+		        e, -EINVAL, "min-free: \"%s\" is neither a share such as 2%% nor a size such as 20G", value);
+	o->min_free = bytes;
+	o->min_free_percent = percent;
+	return 0;
+}
+
 int run_options_set(struct run_options *o, const char *name, const char *value, struct error *e)
 {
 	static const struct job *const sizes = NULL; // for sizeof only
@@ -177,6 +216,10 @@ int run_options_set(struct run_options *o, const char *name, const char *value, 
 		return direction(value, &o->direction, e);
 	if (strcmp(name, "tap") == 0 && strcmp(o->verb, "capture") == 0)
 		return tap(value, &o->tap, e);
+	if (strcmp(name, "keep") == 0 && strcmp(o->verb, "capture") == 0)
+		return keep(value, o, e);
+	if (strcmp(name, "min-free") == 0 && strcmp(o->verb, "capture") == 0)
+		return min_free(value, o, e);
 	if (strcmp(name, "flush-ms") == 0)
 		return number(name, value, 10, 10000, &o->flush_ms, e);
 	if (strcmp(name, "segment-size") == 0)
@@ -213,6 +256,20 @@ static int expand_output(const char *template, char *out, size_t size, struct er
 		return error_set(e, -EINVAL, "output: the template \"%s\" does not give a name", template);
 #pragma GCC diagnostic pop
 	return 0;
+}
+
+// A share becomes bytes once: what the policy says then does not change with the file system.
+static uint64_t min_free_bytes(const struct run_options *o, const char *recording)
+{
+	char path[sizeof(((struct job *)NULL)->recording)];
+	struct statfs fs;
+
+	if (o->min_free_percent == 0)
+		return o->min_free;
+	snprintf(path, sizeof(path), "%s", recording);
+	if (statfs(dirname(path), &fs) < 0)
+		return 0; // then the directory cannot be made either
+	return (uint64_t)fs.f_blocks * (uint64_t)fs.f_frsize / 100 * o->min_free_percent;
 }
 
 static uint32_t role_uid(const char *user, uint32_t otherwise)
@@ -265,6 +322,16 @@ int run_options_job(const struct run_options *o, enum job_kind kind, unsigned so
 	job->segment_bytes = o->segment_mib << 20;
 	job->segment_ns = o->segment_ns;
 	job->ring_bytes = o->ring_mib << 20;
+	job->keep_bytes = o->keep_bytes;
+	job->keep_ns = o->keep_ns;
+	job->min_free = min_free_bytes(o, job->recording);
+	if (job->keep_bytes && job->keep_bytes < 2 * job->segment_bytes) {
+		free(job);
+		return error_set(e, -EINVAL,
+		        "keep: that is less than two segments of %llu MiB; keep more, or make segments smaller "
+		        "(--segment-size MIB)",
+		        (unsigned long long)o->segment_mib);
+	}
 	// Live, the pool is what bridges a stall of the disk; a file waits, and a small pool stays in the processor's
 	// cache.
 	job->pool_blocks = (uint32_t)(o->pool_mib           ? o->pool_mib

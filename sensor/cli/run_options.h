@@ -38,6 +38,10 @@ struct run_options {
 	uint64_t flush_ms;
 	uint64_t segment_mib;
 	uint64_t segment_ns;
+	uint64_t keep_bytes; // of these two, the one that was given
+	uint64_t keep_ns;
+	uint64_t min_free; // bytes, or, when this is not 0:
+	uint64_t min_free_percent;
 };
 
 // struct option.val of long options; the letters i, o and h mean interface, output and help.

@@ -120,6 +120,9 @@ static void print_ledger(const struct control_run *r)
 	else
 		printf("not open yet");
 	printf("; longest sync %.1f ms\n", (double)l->sync_ns_max / 1e6);
+	if (l->retired_segments)
+		printf("  retired       %" PRIu64 " segments with %" PRIu64 " packets\n", l->retired_segments,
+		        l->retired_packets);
 	printf("  events        %" PRIu64 " marks, %" PRIu64 " incidents, %u recorder restarts\n", l->marks,
 	        l->incidents, r->restarts);
 	if (r->incident.kind[0] == '\0')
@@ -264,6 +267,8 @@ json_t *status_json(const struct run_seen *run)
 	json_object_set_new(o, "recorder_restarts", json_integer(r->restarts));
 	json_object_set_new(o, "marks", json_integer((json_int_t)r->ledger.marks));
 	json_object_set_new(o, "incidents", json_integer((json_int_t)r->ledger.incidents));
+	json_object_set_new(o, "retired_segments", json_integer((json_int_t)r->ledger.retired_segments));
+	json_object_set_new(o, "retired_packets", json_integer((json_int_t)r->ledger.retired_packets));
 	json_object_set_new(o, "last_incident",
 	        r->incident.kind[0] ? json_pack("{s:o, s:o, s:o}", "kind", text(r->incident.kind), "detail",
 	                                      text(r->incident.detail), "time", time_or_null(r->incident_ns))

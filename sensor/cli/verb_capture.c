@@ -29,6 +29,11 @@ static const char help[] =
         "      --level-floor N            how low the level may go when the pool fills (default -20)\n"
         "      --segment-size MIB         new segment after so much raw data (default 512)\n"
         "      --segment-time TIME        and after so much time (default 5m)\n"
+        "      --keep SIZE|TIME           the oldest segments go beyond 500G, or at an age of 7d, 12h, each with a "
+        "signed\n"
+        "                                 record (default: all are kept)\n"
+        "      --min-free N%|SIZE         so much of the disk stays free: the oldest segments go, without --keep the\n"
+        "                                 recording ends (default 2%; 0: until the disk is full)\n"
         "      --pool MIB                 memory that bridges stalls of the disk (default 256)\n"
         "      --ring MIB                 memory of the kernel that bridges stalls of this program, per interface "
         "(default 64, xdp 128)\n"
@@ -74,6 +79,8 @@ static const struct option options[] = {
         {"level-floor", required_argument, NULL, RUN_NAMED},
         {"segment-size", required_argument, NULL, RUN_NAMED},
         {"segment-time", required_argument, NULL, RUN_NAMED},
+        {"keep", required_argument, NULL, RUN_NAMED},
+        {"min-free", required_argument, NULL, RUN_NAMED},
         {"pool", required_argument, NULL, RUN_NAMED},
         {"ring", required_argument, NULL, RUN_NAMED},
         {"sealers", required_argument, NULL, RUN_NAMED},

@@ -107,7 +107,7 @@ static void speed(struct doctor *d, int fd)
 
 static void space(struct doctor *d, const char *directory)
 {
-	static const char why[] = "a recording ends when the disk is full";
+	static const char why[] = "below 2 % (--min-free) a recording ends, or gives up its oldest segments";
 	struct statvfs v;
 	uint64_t free_mb, percent;
 	enum finding_state state;

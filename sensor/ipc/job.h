@@ -29,6 +29,9 @@ struct job {
 	uint64_t segment_bytes; // raw bytes after which a segment ends
 	uint64_t segment_ns;    // time after which a segment ends
 	uint64_t ring_bytes;    // kernel ring per interface; 0: as the driver finds right
+	uint64_t keep_bytes;    // retention: at most so many stored bytes, or ...
+	uint64_t keep_ns;       // ... segments go at this age; both 0: all are kept
+	uint64_t min_free;      // of the file system stays free; 0: no reserve
 	uint32_t pool_blocks;   // of 1 MiB
 	uint32_t sealers;       // threads; 0: as many as suits the cores
 	uint32_t flush_ms;

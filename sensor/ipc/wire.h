@@ -24,6 +24,7 @@ enum wire_type {
 	WIRE_SOURCE,
 	WIRE_INCIDENT,
 	WIRE_FINISHED, // no more segments: the recorder will exit
+	WIRE_RETIRE,   // is a segment to go under the retention policy, or has the disk no room left?
 	// supervisor -> keeper
 	WIRE_RECORDER_DIED, // with the socket of its successor as SCM_RIGHTS when there will be one
 	WIRE_MARK,          // answered by one message with the same type, when the line is signed
@@ -128,6 +129,18 @@ struct wire_loss {
 	uint64_t t_last;
 };
 
+// Request: what is NOTHING, or REMOVE when the segment that the last answer named is gone. Answer: with REMOVE the
+// `retire` line about the segment is signed and on the disk.
+enum wire_retire_what { WIRE_RETIRE_NOTHING, WIRE_RETIRE_REMOVE, WIRE_RETIRE_NO_ROOM };
+struct wire_retire {
+	struct wire_header h;
+	uint32_t what;
+	uint32_t lane;
+	uint32_t number;
+	uint32_t soon; // of an answer: 1 when it makes sense to ask again at once
+	uint64_t free; // of the file system
+};
+
 struct wire_source {
 	struct wire_header h;
 	uint32_t index;
@@ -205,6 +218,8 @@ struct wire_ledger { // keeper -> supervisor, at most once a second
 	uint64_t marks;
 	uint64_t incidents;
 	uint64_t sync_ns_max; // since the start
+	uint64_t retired_segments;
+	uint64_t retired_packets;
 };
 
 struct wire_sign {
@@ -237,6 +252,7 @@ union wire_message {
 	struct wire_loss loss;
 	struct wire_source source;
 	struct wire_incident incident;
+	struct wire_retire retire;
 	struct wire_lanes lanes;
 	struct wire_status status;
 	struct wire_mark mark;

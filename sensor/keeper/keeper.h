@@ -12,6 +12,7 @@
 #include "sensor/keeper/ballast.h"
 #include "sensor/keeper/clock_watch.h"
 #include "sensor/keeper/ledger_writer.h"
+#include "sensor/keeper/retention.h"
 
 #define KEEPER_OPEN_SEGMENTS 4u // per lane: a segment may begin before the one before it is sealed
 
@@ -54,6 +55,7 @@ struct keeper {
 
 	struct keeper_lane *lanes;
 	unsigned lane_count;
+	struct retention retention;
 	uint64_t segments; // begun
 	uint64_t packets;  // of sealed segments
 
@@ -72,6 +74,7 @@ int keeper_record_progress(struct keeper *k, const struct wire_progress *p);
 int keeper_record_segment(struct keeper *k, const struct keeper_lane *lane, const struct wire_seal *s);
 int keeper_record_loss(struct keeper *k, const struct wire_loss *l);
 int keeper_record_source(struct keeper *k, const struct wire_source *s);
+int keeper_record_retire(struct keeper *k, const struct sealed_segment *s, const char *reason, uint64_t free_bytes);
 int keeper_record_incident(struct keeper *k, const char *kind, const char *detail);
 int keeper_record_mark(struct keeper *k, const struct wire_mark *m);
 int keeper_record_close(struct keeper *k, const char *reason);
@@ -82,6 +85,10 @@ int keeper_meet_signer(struct keeper *k, int origins_fd, struct error *e);
 int keeper_open(struct keeper *k, struct error *e); // lines 0 to 2 and the first checkpoint
 int keeper_checkpoint(struct keeper *k, bool durable);
 int keeper_rotate_if_due(struct keeper *k);
+
+// retention.c: what goes under the policy of the job.
+int keeper_retention_sealed(struct keeper *k, const struct wire_seal *s); // a `segment` line was made just now
+int keeper_retire(struct keeper *k, int fd, const union wire_message *m);
 
 // requests.c: what the other processes ask for. 0, or a negative errno that ends the sender.
 int keeper_recorder_request(struct keeper *k, int fd, const union wire_message *m, struct error *e);

@@ -215,6 +215,7 @@ int main(void)
 		return fail(&e);
 	secret_key_free(k.key);
 	free(k.lanes);
+	free(k.retention.sealed);
 	free(k.details);
 	free(k.stated);
 	return EXIT_SUCCESS;

@@ -83,6 +83,19 @@ static const char *time_source(const struct job *job)
 	return strcmp(job->driver, "dpdk") == 0 ? "driver" : "kernel";
 }
 
+// What is given up later refers to this.
+static json_t *retention(const struct job *job)
+{
+	json_t *o = json_object();
+
+	if (job->keep_bytes)
+		json_object_set_new(o, "keep_bytes", json_u64(job->keep_bytes));
+	else
+		json_object_set_new(o, "keep_time", json_time(job->keep_ns));
+	json_object_set_new(o, "min_free", json_u64(job->min_free));
+	return o;
+}
+
 int keeper_record_open(struct keeper *k, uint64_t origin_seq, const uint8_t origin_prev[DIGEST_LEN])
 {
 	const struct job *job = k->job;
@@ -106,6 +119,8 @@ int keeper_record_open(struct keeper *k, uint64_t origin_seq, const uint8_t orig
 	        text(u.nodename), "kernel", text(u.release), "machine", text(u.machine), "boot_id", k->boot_id,
 	        "time_source", time_source(job), "flush_ms", (json_int_t)job->flush_ms, "salts_sha256",
 	        json_hex(salts, DIGEST_LEN));
+	if (fields && (job->keep_bytes || job->keep_ns))
+		json_object_set_new(fields, "retention", retention(job));
 	clock_read(&now);
 	return append_now(k, &now, "open", fields);
 }
@@ -183,6 +198,17 @@ int keeper_record_source(struct keeper *k, const struct wire_source *s)
 		                json_hex(s->extra_sha256, DIGEST_LEN), "lines", json_u64(s->extra_lines)));
 	}
 	return keeper_append(k, "source", fields);
+}
+
+int keeper_record_retire(struct keeper *k, const struct sealed_segment *s, const char *reason, uint64_t free_bytes)
+{
+	json_t *fields = json_pack("{s:I, s:I, s:o, s:o, s:o, s:s}", "lane", (json_int_t)s->lane, "number",
+	        (json_int_t)s->number, "bytes", json_u64(s->bytes), "sha256", json_hex(s->sha256, DIGEST_LEN),
+	        "packets", json_u64(s->packets), "reason", reason);
+
+	if (fields && strcmp(reason, "min-free") == 0)
+		json_object_set_new(fields, "free", json_u64(free_bytes));
+	return keeper_append(k, "retire", fields);
 }
 
 int keeper_record_incident(struct keeper *k, const char *kind, const char *detail)

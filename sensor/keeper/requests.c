@@ -190,7 +190,8 @@ static int seal(struct keeper *k, int fd, const union wire_message *m)
 	lane->open_count--;
 	memmove(&lane->open[0], &lane->open[1], lane->open_count * sizeof(lane->open[0]));
 	k->packets += s->state.packets;
-	return wire_send_plain(fd, WIRE_SEAL, 0, 0, NULL);
+	r = keeper_retention_sealed(k, s);
+	return r < 0 ? r : wire_send_plain(fd, WIRE_SEAL, 0, 0, NULL);
 }
 
 static int loss(struct keeper *k, int fd, const union wire_message *m)
@@ -292,6 +293,7 @@ static const struct {
         {WIRE_SOURCE, sizeof(struct wire_source), RUNNING, source},
         {WIRE_INCIDENT, sizeof(struct wire_incident), RUNNING, incident},
         {WIRE_FINISHED, sizeof(struct wire_plain), RUNNING, finished},
+        {WIRE_RETIRE, sizeof(struct wire_retire), RUNNING, keeper_retire},
 };
 
 int keeper_recorder_request(struct keeper *k, int fd, const union wire_message *m, struct error *e)

@@ -11,6 +11,7 @@
 #include "sensor/recorder/clock.h"
 
 #define JOBS 16u
+#define RETENTION_NS 1000000000ULL // how often age and free space are looked at; besides after every seal
 
 struct notary {
 	struct recorder *recorder;
@@ -19,6 +20,8 @@ struct notary {
 	struct ring spare; // notary -> writer
 	struct doorbell bell;
 	struct doorbell spare_bell;
+	uint64_t retention_at_ns;
+	_Atomic bool room_asked;
 	_Atomic bool finish;
 	_Atomic uint64_t worst_ns;
 	struct notary_job job[JOBS];
@@ -75,6 +78,24 @@ void notary_job_give(struct notary *n, struct notary_job *job)
 	doorbell_ring(&n->bell);
 }
 
+bool notary_make_room(struct notary *n, uint64_t removals)
+{
+	struct notary_job *job = notary_job_take(n);
+
+	if (!job)
+		return false;
+	job->kind = NOTARY_ROOM;
+	atomic_store(&n->room_asked, true);
+	notary_job_give(n, job);
+	for (;;) {
+		uint32_t seen = doorbell_read(&n->spare_bell); // rung after every job
+
+		if (!atomic_load(&n->room_asked))
+			return atomic_load(&n->recorder->retention.removals) > removals;
+		doorbell_wait(&n->spare_bell, seen, 100);
+	}
+}
+
 void notary_finish(struct notary *n)
 {
 	atomic_store(&n->finish, true);
@@ -115,6 +136,11 @@ static int perform(struct notary *n, struct notary_job *job)
 		recorder_stop(r, STOP_DISK_ERROR);
 		return result;
 	}
+	if (job->kind == NOTARY_ROOM) {
+		result = n->broken ? 0 : retention_turn(r, true);
+		atomic_store(&n->room_asked, false);
+		return result;
+	}
 	if (n->broken && job->kind != NOTARY_LOSS)
 		return 0;
 	switch (job->kind) {
@@ -128,8 +154,25 @@ static int perform(struct notary *n, struct notary_job *job)
 		return result;
 	case NOTARY_LOSS:
 		return keeper_call(r, WIRE_LOSS, &job->loss, sizeof(job->loss), sizeof(answer.plain), &answer);
+	case NOTARY_ROOM:
+		break;
 	}
 	return -EINVAL;
+}
+
+// One segment at a time, so that jobs do not wait longer. true: another one may have to go.
+static bool retire_if_due(struct notary *n)
+{
+	uint64_t now = monotonic_ns();
+	int r;
+
+	if (n->broken || now < n->retention_at_ns)
+		return false;
+	r = retention_turn(n->recorder, false);
+	if (r < 0)
+		recorder_stop(n->recorder, STOP_FAILED);
+	n->retention_at_ns = r > 0 ? now : now + RETENTION_NS;
+	return r > 0;
 }
 
 void *notary_main(void *arg)
@@ -146,12 +189,17 @@ void *notary_main(void *arg)
 
 			if (perform(n, job) < 0)
 				recorder_stop(n->recorder, STOP_FAILED);
-			if (job->kind == NOTARY_SEAL)
+			if (job->kind == NOTARY_SEAL) {
 				close(job->fd[0]);
+				n->retention_at_ns = 0;
+			}
 			ring_push(&n->spare, id);
 			doorbell_ring(&n->spare_bell);
+			retire_if_due(n);
 			continue;
 		}
+		if (retire_if_due(n))
+			continue;
 		if (last)
 			return NULL;
 		doorbell_wait(&n->bell, seen, 100);

@@ -216,6 +216,7 @@ int recorder_open(struct recorder *r, const struct job *job, struct error *e)
 		return error_set(e, -ENOMEM, "out of memory");
 	memset(r->sealer, 0, r->sealer_count * sizeof(*r->sealer));
 	memset(r->channel, 0, r->rx_count * r->sealer_count * sizeof(*r->channel));
+	r->retention.on = r->job->min_free || r->job->keep_bytes || r->job->keep_ns;
 	result = 0;
 	for (unsigned i = 0; i < r->rx_count * r->sealer_count && result == 0; i++)
 		result = channel_init(r, &r->channel[i]);

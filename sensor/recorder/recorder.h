@@ -17,6 +17,7 @@
 #include "sensor/recorder/cores.h"
 #include "sensor/recorder/link_watch.h"
 #include "sensor/recorder/pool.h"
+#include "sensor/recorder/retention.h"
 #include "sensor/recorder/ring.h"
 
 #define RESULT_SLOTS 8u // compressed frames that one sealer may have under way per RX thread
@@ -140,6 +141,7 @@ struct recorder {
 	struct writer *writer;
 	struct notary *notary;
 	struct segment_table *segments;
+	struct retention retention;
 
 	pthread_mutex_t keeper_mutex; // one request and its answer at a time
 	pthread_mutex_t lanes_mutex;  // numbering of new lanes

@@ -321,6 +321,15 @@ static void seal_rest(struct writer *w, uint32_t lane)
 	}
 }
 
+static int put_block(struct writer *w, struct writer_lane *l, const struct block *b, const struct result *result)
+{
+	int r = l->file ? 0 : file_open(w, l, b->lane, b->segment);
+
+	if (r == 0 && block_packets(b) > 0)
+		r = segment_file_append(l->file, result->frame, result->bytes, result->root);
+	return r;
+}
+
 // The next block of a lane, in order. Its counters become the lane's.
 static void write_block(struct writer *w, uint32_t id)
 {
@@ -331,19 +340,20 @@ static void write_block(struct writer *w, uint32_t id)
 	struct block *b = &rec->pool.block[id];
 	struct pool_lane *shared = &rec->pool.shared->lane[b->lane];
 	struct writer_lane *l = w->lane[b->lane];
-	uint64_t recorded = l->counters.recorded, disk = l->counters.dropped[DROP_DISK];
+	uint64_t recorded = l->counters.recorded, disk = l->counters.dropped[DROP_DISK], removals;
 	uint32_t packets = block_packets(b);
-	int r = 0;
+	int r;
 
 	if (!l->started)
 		l->next_number = b->segment;
 	l->owing = true;
 	if (packets > 0 && result->bytes == 0)
 		w->full = true; // no segment for it was begun any more: the notary could not sync
-	if (!l->file && !w->full)
-		r = file_open(w, l, b->lane, b->segment);
-	if (r == 0 && !w->full && packets > 0)
-		r = segment_file_append(l->file, result->frame, result->bytes, result->root);
+	// Under a retention policy the oldest segments go before this block is lost.
+	do {
+		removals = atomic_load(&rec->retention.removals);
+		r = w->full ? 0 : put_block(w, l, b, result);
+	} while (r == -ENOSPC && notary_make_room(rec->notary, removals));
 	if (r < 0)
 		disk_failed(w, l, r);
 	if (packets > 0 && (r < 0 || w->full)) {

@@ -83,6 +83,7 @@ static const int keeper_calls[] = {
         SCMP_SYS(fdatasync),
         SCMP_SYS(ftruncate),
         SCMP_SYS(fallocate),
+        SCMP_SYS(fstatfs),
         SCMP_SYS(renameat),
         SCMP_SYS(renameat2),
         SCMP_SYS(flock),

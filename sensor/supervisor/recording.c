@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "sensor/recorder/file_system.h"
@@ -63,6 +64,22 @@ static int check_file_system(const char *name, int dir_fd, struct error *e)
 	return 0;
 }
 
+static int room_check(const struct job *job, int dir_fd, struct error *e)
+{
+	struct statfs fs;
+	uint64_t free;
+
+	if (!job->min_free || fstatfs(dir_fd, &fs) < 0)
+		return 0;
+	free = (uint64_t)fs.f_bavail * (uint64_t)fs.f_frsize;
+	if (free >= job->min_free)
+		return 0;
+	return error_set(e, -ENOSPC,
+	        "the disk of %s has %llu MiB free, less than the %llu MiB that --min-free (default 2%%) keeps free: "
+	        "make room, choose another -o, or say --min-free SIZE",
+	        job->recording, (unsigned long long)free >> 20, (unsigned long long)job->min_free >> 20);
+}
+
 static void find_out(const struct job *job, struct recording *r)
 {
 	char *real = realpath(job->recording, NULL);
@@ -94,6 +111,8 @@ int recording_make(const struct job *job, struct recording *ret_recording, struc
 	if (r.dir_fd >= 0) {
 		int refused = check_file_system(job->recording, r.dir_fd, e);
 
+		if (refused == 0)
+			refused = room_check(job, r.dir_fd, e);
 		if (refused < 0) {
 			recording_unmake(job, &r);
 			return refused;

@@ -22,6 +22,36 @@ static void size_text(uint64_t bytes, char *out, size_t size)
 	snprintf(out, size, i ? "%.1f %s" : "%.0f %s", value, unit[i]);
 }
 
+static void time_text(uint64_t ns, char *out, size_t size)
+{
+	static const struct {
+		const char *unit;
+		uint64_t ns;
+	} units[] = {{"d", 86400000000000}, {"h", 3600000000000}, {"min", 60000000000}, {"s", 1000000000}};
+	unsigned i = 0;
+
+	while (i < 3 && ns % units[i].ns != 0)
+		i++;
+	snprintf(out, size, "%" PRIu64 " %s", ns / units[i].ns, units[i].unit);
+}
+
+static void report_retention(const struct job *job)
+{
+	char keep[32], reserve[32], or_less[64] = "";
+
+	if (!job->keep_bytes && !job->keep_ns)
+		return;
+	if (job->keep_bytes)
+		size_text(job->keep_bytes, keep, sizeof(keep));
+	else
+		time_text(job->keep_ns, keep, sizeof(keep));
+	size_text(job->min_free, reserve, sizeof(reserve));
+	if (job->min_free)
+		snprintf(or_less, sizeof(or_less), ", or when less than %s are free", reserve);
+	fprintf(stderr, "sealtap: keeping %s: the oldest segments go beyond that%s, each with a signed record\n", keep,
+	        or_less);
+}
+
 void report_line(struct run *run, const char *format, ...)
 {
 	va_list args;
@@ -44,6 +74,7 @@ void report_capturing(struct run *run)
 	for (unsigned i = 0; i < job->source_count; i++)
 		fprintf(stderr, "%s %s", i ? "," : "", job->source[i].name);
 	fprintf(stderr, " into %s (flush %u ms, zstd level %d); ^C ends\n", job->recording, job->flush_ms, job->level);
+	report_retention(job);
 }
 
 // "dropped 12 (pool 10, disk 2)": by cause where there is any.
@@ -94,12 +125,14 @@ static void report_json(const struct run *run, int exit_code)
 	for (int i = 0; i < DROP_CAUSES; i++)
 		dropped += c.dropped[i];
 	hex_encode(run->recording_id, DIGEST_LEN, id);
-	o = json_pack("{s:s, s:s, s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:i, s:i, s:o, s:i}", "recording",
+	o = json_pack("{s:s, s:s, s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:i, s:o, s:i}", "recording",
 	        run->job->recording, "recording_id", id, "closed", run->closed && !run->broken, "reason",
 	        run->closed ? run->reason : "not-closed", "packets", (json_int_t)c.recorded, "raw_bytes",
 	        (json_int_t)s.raw_bytes, "stored_bytes", (json_int_t)s.stored_bytes, "dropped", (json_int_t)dropped,
-	        "driver_dropped", (json_int_t)c.driver_dropped, "damaged_inputs", (int)run->damaged,
-	        "recorder_restarts", (int)run->restarts, "counters", json_counters(&c), "exit", exit_code);
+	        "driver_dropped", (json_int_t)c.driver_dropped, "retired_segments",
+	        (json_int_t)run->tally.ledger.retired_segments, "retired_packets",
+	        (json_int_t)run->tally.ledger.retired_packets, "damaged_inputs", (int)run->damaged, "recorder_restarts",
+	        (int)run->restarts, "counters", json_counters(&c), "exit", exit_code);
 	if (!o)
 		return;
 	json_dumpf(o, stdout, JSON_COMPACT | JSON_ENSURE_ASCII);
@@ -110,16 +143,20 @@ static void report_json(const struct run *run, int exit_code)
 void report_end(struct run *run, int exit_code)
 {
 	struct wire_status s = tally_total(&run->tally);
-	char raw[32], stored[32], lost[160];
+	const struct wire_ledger *ledger = &run->tally.ledger;
+	char raw[32], stored[32], lost[160], retired[96] = "";
 	struct counters c;
 
 	tally_counters(&run->tally, &c);
 	size_text(s.raw_bytes, raw, sizeof(raw));
 	size_text(s.stored_bytes, stored, sizeof(stored));
 	dropped_text(c.dropped, lost, sizeof(lost));
-	fprintf(stderr, "%s%s: %" PRIu64 " packets (%s, stored as %s), %s, before us %" PRIu64 "; %s\n",
+	if (ledger->retired_segments)
+		snprintf(retired, sizeof(retired), ", retired %" PRIu64 " segments with %" PRIu64 " packets",
+		        ledger->retired_segments, ledger->retired_packets);
+	fprintf(stderr, "%s%s: %" PRIu64 " packets (%s, stored as %s), %s, before us %" PRIu64 "%s; %s\n",
 	        run->shown ? "\r\033[K" : "", run->job->recording, c.recorded, raw, stored, lost, c.driver_dropped,
-	        run->closed && !run->broken ? run->reason : "NOT CLOSED");
+	        retired, run->closed && !run->broken ? run->reason : "NOT CLOSED");
 	if (run->job->json)
 		report_json(run, exit_code);
 }

@@ -168,6 +168,13 @@ static void send_source(uint32_t index)
 	wire_send(recorder_fd, WIRE_SOURCE, &s, sizeof(s), -1);
 }
 
+static void send_retire(uint32_t what)
+{
+	struct wire_retire m = {.what = what};
+
+	wire_send(recorder_fd, WIRE_RETIRE, &m, sizeof(m), -1);
+}
+
 // The one request out of turn. False: no such case.
 static bool attack(void)
 {
@@ -257,6 +264,10 @@ static bool attack(void)
 		send_incident("coffee", false);
 	else if (is("incident with an endless text"))
 		send_incident("disk-full", true);
+	else if (is("a segment gone that was not to go"))
+		send_retire(WIRE_RETIRE_REMOVE);
+	else if (is("retirement of an unknown kind"))
+		send_retire(99);
 	else if (is("source of a capture"))
 		send_source(0);
 	else if (is("ingest: source that is not there"))

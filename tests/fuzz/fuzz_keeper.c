@@ -42,6 +42,7 @@ static void set_up(void)
 	job = job_new(SOURCES);
 	MUST(job && secret_key_generate(&key) == 0);
 	job->kind = JOB_INGEST;
+	job->keep_bytes = 1000;
 	strcpy(job->source[0].name, "a.pcapng");
 	strcpy(job->source[1].name, "b \xff\x7f.pcap");
 }
@@ -74,6 +75,7 @@ static void keeper_release(struct keeper *k)
 	free(k->details);
 	free(k->stated);
 	free(k->lanes);
+	free(k->retention.sealed);
 }
 
 static size_t size_of(unsigned type)
@@ -91,6 +93,8 @@ static size_t size_of(unsigned type)
 		return sizeof(struct wire_source);
 	case WIRE_INCIDENT:
 		return sizeof(struct wire_incident);
+	case WIRE_RETIRE:
+		return sizeof(struct wire_retire);
 	default:
 		return sizeof(struct wire_plain);
 	}
@@ -100,6 +104,11 @@ static size_t size_of(unsigned type)
 struct told {
 	uint64_t lanes, begun[8], sealed[8], recorded[8];
 	bool source[SOURCES];
+	unsigned retired;
+	struct {
+		uint64_t lane, number, packets;
+	} complete[MESSAGES_MAX]; // in order
+	unsigned complete_count;
 };
 
 // A segment once, or the second entry could go back behind the first.
@@ -128,7 +137,10 @@ static void check_line(struct told *t, const struct ledger_line *line)
 		if (line->begin.lane < 8)
 			MUST(line->begin.number == t->begun[line->begin.lane]++);
 	} else if (line->type == LINE_SEGMENT) {
-		MUST(s->lane < t->lanes);
+		MUST(s->lane < t->lanes && t->complete_count < MESSAGES_MAX);
+		t->complete[t->complete_count].lane = s->lane;
+		t->complete[t->complete_count].number = s->number;
+		t->complete[t->complete_count++].packets = s->packets;
 		if (s->lane < 8) {
 			MUST(s->number == t->sealed[s->lane]++ && s->number < t->begun[s->lane]);
 			MUST(s->counters_begin.recorded == t->recorded[s->lane]);
@@ -138,6 +150,11 @@ static void check_line(struct told *t, const struct ledger_line *line)
 		}
 	} else if (line->type == LINE_PROGRESS) {
 		check_progress(line);
+	} else if (line->type == LINE_RETIRE) {
+		MUST(t->retired < t->complete_count && line->retire.reason == RETIRE_KEEP_SIZE);
+		MUST(line->retire.lane == t->complete[t->retired].lane);
+		MUST(line->retire.number == t->complete[t->retired].number);
+		MUST(line->retire.packets == t->complete[t->retired++].packets);
 	} else if (line->type == LINE_LOSS) {
 		MUST(line->loss.lane < t->lanes && line->loss.frames > 0);
 	} else if (line->type == LINE_SOURCE) {

@@ -33,6 +33,7 @@
 
 // The disk of this test: from the n-th call on (0: never) the calls that the recorder makes fail.
 static _Atomic long fallocates_left, syncs_left;
+static char directory[64]; // empty: there is none
 
 int fallocate(int fd, int mode, off_t offset, off_t len)
 {
@@ -193,6 +194,10 @@ static struct told {
 	unsigned incidents;
 	char incident[32];
 	const char *wrong;
+	bool keep; // under a retention policy: when the disk is full the segment sealed first goes
+	unsigned sealed, retired;
+	uint32_t order[SEGMENTS_MAX][2]; // lanes and numbers of the sealed ones
+	struct wire_retire removing;
 	struct told_lane lane[LANES_ALL];
 } told;
 
@@ -250,7 +255,34 @@ static const char *tell_seal(const struct wire_seal *s)
 	segment->seal = *s;
 	segment->sealed = true;
 	lane->sealed++;
+	told.order[told.sealed % SEGMENTS_MAX][0] = s->state.lane;
+	told.order[told.sealed++ % SEGMENTS_MAX][1] = s->state.number;
 	return NULL;
+}
+
+static const char *tell_retire(const struct wire_retire *request)
+{
+	struct wire_retire *answer = &told.removing;
+	bool gone = request->what == WIRE_RETIRE_REMOVE;
+	const char *wrong = NULL;
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/%u/%08u.pcapng.zst", directory, answer->lane, answer->number);
+	if (gone != (answer->what == WIRE_RETIRE_REMOVE))
+		wrong = "retire: does not say what became of the segment";
+	else if (gone && (request->lane != answer->lane || request->number != answer->number))
+		wrong = "retire: speaks of another segment";
+	else if (gone && access(path, F_OK) == 0)
+		wrong = "retire: says that a file is gone which is there";
+	*answer = (struct wire_retire){.what = WIRE_RETIRE_NOTHING};
+	if (told.keep && atomic_load(&fallocates_left) == 1 && told.retired < told.sealed) {
+		const uint32_t *oldest = told.order[told.retired++ % SEGMENTS_MAX];
+
+		*answer = (struct wire_retire){.what = WIRE_RETIRE_REMOVE, .lane = oldest[0], .number = oldest[1]};
+		atomic_store(&fallocates_left, 4);
+	}
+	wire_send(told.fd, WIRE_RETIRE, answer, sizeof(*answer), -1);
+	return wrong;
 }
 
 static void *keeper_main(void *arg)
@@ -269,6 +301,8 @@ static void *keeper_main(void *arg)
 			wrong = tell_progress(&m.progress);
 		else if (type == WIRE_SEAL)
 			wrong = tell_seal(&m.seal);
+		else if (type == WIRE_RETIRE)
+			wrong = tell_retire(&m.retire);
 		else if (type == WIRE_LOSS)
 			told.lane[m.loss.lane].losses[m.loss.cause] += m.loss.frames;
 		else if (type == WIRE_INCIDENT && told.incidents++ == 0)
@@ -279,7 +313,7 @@ static void *keeper_main(void *arg)
 			struct wire_begin_answer answer = {.recording_id = {1}, .salt_key = {2}};
 
 			wire_send(told.fd, WIRE_BEGIN, &answer, sizeof(answer), -1);
-		} else {
+		} else if (type != WIRE_RETIRE) {
 			wire_send_plain(told.fd, (enum wire_type)type, 0, 0, NULL);
 		}
 	}
@@ -296,9 +330,8 @@ struct shape {
 	unsigned blocks;
 	uint64_t segment_bytes;
 	unsigned flush_ms;
+	bool keep;
 };
-
-static char directory[64]; // empty: there is none
 
 static void place(int from, int to)
 {
@@ -324,6 +357,8 @@ static struct job *prepare(const struct shape *shape)
 	job->segment_ns = 3600 * 1000000000ULL;
 	strcpy(job->driver, "afpacket");
 	job->flush_ms = shape->flush_ms;
+	job->keep_bytes = shape->keep;
+	told.keep = shape->keep;
 	job->level = -5;
 	strcpy(job->driver, "afpacket"); // its open is ours
 	for (unsigned i = 0; i < shape->interfaces; i++)
@@ -579,6 +614,35 @@ static void a_full_disk_ends_every_segment(void **state)
 	}
 }
 
+// Under a retention policy the segment sealed first goes, and no packet is lost.
+static void a_full_disk_makes_room_under_a_policy(void **state)
+{
+	static const struct shape shapes[] = {{1, 1, 2, 64, 1u << 18, 10, true}, {2, 1, 3, 24, 1u << 19, 10, true},
+	        {1, 2, 1, 16, 1u << 18, 10, true}};
+
+	for (long nth = 10; nth < 19; nth++) {
+		uint64_t recorded = 0;
+		int stop;
+
+		plan = (struct memory_plan){.packets = 10000};
+		atomic_store(&fallocates_left, nth);
+		assert_int_equal(run(&shapes[nth % 3], 0, NULL, &stop), 0);
+		atomic_store(&fallocates_left, 0);
+		assert_int_not_equal(stop, STOP_DISK_FULL);
+		assert_null(told.wrong);
+		assert_int_equal(told.incidents, 0);
+		assert_true(told.retired > 2 && told.sealed > told.retired);
+		for (uint32_t id = 0; id < told.lane_count; id++) {
+			const struct told_lane *lane = &told.lane[id];
+
+			assert_int_equal(lane->losses[DROP_DISK], 0);
+			recorded += lane->segment[lane->sealed - 1].seal.state.counters.recorded;
+		}
+		assert_int_equal(recorded, told.lane_count * plan.packets);
+		clean();
+	}
+}
+
 // What could not be synced is not claimed, nothing hangs, and the reason is told once.
 static void a_disk_that_does_not_sync_ends_the_run(void **state)
 {
@@ -628,6 +692,7 @@ int main(void)
 	        cmocka_unit_test_teardown(a_live_source_loses_and_counts, teardown),
 	        cmocka_unit_test_teardown(a_stop_keeps_all_that_was_received, teardown),
 	        cmocka_unit_test_teardown(a_full_disk_ends_every_segment, teardown),
+	        cmocka_unit_test_teardown(a_full_disk_makes_room_under_a_policy, teardown),
 	        cmocka_unit_test_teardown(a_disk_that_does_not_sync_ends_the_run, teardown),
 	        cmocka_unit_test_teardown(a_keeper_that_goes_away_ends_the_run, teardown),
 	};

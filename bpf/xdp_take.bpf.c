@@ -2,7 +2,7 @@
 // Takes every frame of an interface for the recorder: notes its time in front of it, counts it and redirects it to the
 // AF_XDP socket of its queue. Kernel, softirq; in generic mode several CPUs may run it for one queue at once, hence the
 // atomic additions. It reads no byte of a frame. Compiled twice: with XDP_TAKE_TAGS it also asks the driver for the
-// VLAN tag that is not in the frame; the kernel (6.8) allows that in native mode only, to a program bound to a device.
+// VLAN tag that is not in the frame, and for the NIC's time; the kernel (6.8) allows that in native mode only, to a program bound to a device.
 #include "xdp_take.h"
 
 #include <linux/bpf.h>
@@ -23,6 +23,10 @@ struct {
 } sockets SEC(".maps");
 
 #ifdef XDP_TAKE_TAGS
+// Written by the driver before it attaches.
+volatile __u32 wants_nic_time;
+
+extern int bpf_xdp_metadata_rx_timestamp(const struct xdp_md *ctx, __u64 *ns) __ksym;
 extern int bpf_xdp_metadata_rx_vlan_tag(const struct xdp_md *ctx, __be16 *tpid_be, __u16 *tci) __ksym;
 #endif
 
@@ -34,7 +38,10 @@ static __always_inline int write_note(struct xdp_md *ctx)
 #ifdef XDP_TAKE_TAGS
 	__be16 tpid_be = 0;
 	__u16 tci = 0;
+	__u64 ns = 0;
 
+	if (wants_nic_time && bpf_xdp_metadata_rx_timestamp(ctx, &ns) == 0)
+		note.nic_ns = ns;
 	if (bpf_xdp_metadata_rx_vlan_tag(ctx, &tpid_be, &tci) == 0) {
 		note.vlan_tpid = bpf_ntohs(tpid_be);
 		note.vlan_tci = tci;

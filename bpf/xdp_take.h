@@ -22,4 +22,5 @@ struct xdp_take_note {
 	__u16 vlan_tpid; // host order; 0: no tag was taken out
 	__u16 vlan_tci;  // host order
 	__u32 reserved;
+	__u64 nic_ns; // the NIC's time; 0: not asked for, or the driver gave none
 };

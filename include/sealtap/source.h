@@ -76,9 +76,10 @@ struct source {
 	char name[1024];  // path or interface
 	char detail[384]; // driver, offloads, mode: for the ledger
 	struct source_end end;
-	bool tells_direction; // of every packet, in packet.flags
-	bool own_queue;       // takes one queue of the interface: frames of a queue without a source go past all
-	uint32_t frame_max;   // longest frame that the driver can take; 0: no limit
+	bool tells_direction;  // of every packet, in packet.flags
+	bool own_queue;        // takes one queue of the interface: frames of a queue without a source go past all
+	uint64_t kernel_times; // frames that have the kernel's time though the NIC's was asked for; written by recv
+	uint32_t frame_max;    // longest frame that the driver can take; 0: no limit
 };
 
 struct source_file_config {
@@ -101,6 +102,7 @@ struct source_live_config {
 	unsigned threads;    // RX threads wanted; 0: 1, or what the driver finds right
 	unsigned tap;        // enum tap, 0: whatever the driver does
 	bool busy_poll;      // never sleep
+	bool nic_time;       // the NIC's time stamps, or a refusal
 	unsigned direction;  // 1 in, 2 out: the recorder will refuse the others by packet.flags; 0: both
 };
 #define SOURCES_PER_INTERFACE_MAX 64u

@@ -214,6 +214,12 @@ int run_options_set(struct run_options *o, const char *name, const char *value, 
 		return number(name, value, 1, 64, &o->rx_threads, e);
 	if (strcmp(name, "direction") == 0 && strcmp(o->verb, "capture") == 0)
 		return direction(value, &o->direction, e);
+	if (strcmp(name, "time") == 0 && strcmp(o->verb, "capture") == 0) {
+		o->nic_time = strcmp(value, "nic") == 0;
+		return o->nic_time || strcmp(value, "kernel") == 0
+		               ? 0
+		               : error_set(e, -EINVAL, "time: \"%s\" is neither kernel nor nic", value);
+	}
 	if (strcmp(name, "tap") == 0 && strcmp(o->verb, "capture") == 0)
 		return tap(value, &o->tap, e);
 	if (strcmp(name, "keep") == 0 && strcmp(o->verb, "capture") == 0)
@@ -344,6 +350,7 @@ int run_options_job(const struct run_options *o, enum job_kind kind, unsigned so
 	job->direction = o->direction;
 	job->tap = o->tap;
 	job->busy_poll = o->busy_poll;
+	job->nic_time = o->nic_time;
 	job->flush_ms = (uint32_t)o->flush_ms;
 	job->snaplen = (uint32_t)o->snaplen;
 	job->level = o->level;

@@ -35,6 +35,7 @@ struct run_options {
 	uint32_t direction;  // 1 in, 2 out, 0 both
 	uint32_t tap;        // enum tap
 	bool busy_poll;
+	bool nic_time;
 	uint64_t flush_ms;
 	uint64_t segment_mib;
 	uint64_t segment_ns;

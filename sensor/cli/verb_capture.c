@@ -56,6 +56,8 @@ static const char help[] =
         "or\n"
         "                                 on one that takes them off it (xdp, dpdk); default: whatever the driver "
         "does\n"
+        "      --time kernel|nic          whose time frames have (default kernel); nic is refused where the card "
+        "cannot\n"
         "      --busy-poll                xdp and dpdk: never sleep, a core for each thread; see docs/operations.md\n"
         "      --dpdk-args \"ARGS\"         options of DPDK's environment; with --driver dpdk an interface is a PCI\n"
         "                                 address, a device such as net_af_packet0,iface=eth0, or a port's name\n"
@@ -92,6 +94,7 @@ static const struct option options[] = {
         {"config", required_argument, NULL, RUN_CONFIG},
         {"driver", required_argument, NULL, RUN_NAMED},
         {"tap", required_argument, NULL, RUN_NAMED},
+        {"time", required_argument, NULL, RUN_NAMED},
         {"busy-poll", no_argument, NULL, RUN_BUSY_POLL},
         {"dpdk-args", required_argument, NULL, RUN_NAMED},
         {"json", no_argument, NULL, RUN_JSON},

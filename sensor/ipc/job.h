@@ -47,7 +47,7 @@ struct job {
 	uint32_t direction;   // as in the epb_flags word: 1 in, 2 out; 0: both
 	uint32_t tap;         // enum tap of source.h
 	uint32_t busy_poll;
-	uint32_t reserved;
+	uint32_t nic_time;  // the NIC's time stamps
 	cpu_set_t rx_cores; // none: as the recorder finds right
 	cpu_set_t seal_cores;
 	char recording[1024]; // directory to make

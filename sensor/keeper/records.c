@@ -80,7 +80,7 @@ static const char *time_source(const struct job *job)
 {
 	if (job->kind != JOB_CAPTURE)
 		return "file";
-	return strcmp(job->driver, "dpdk") == 0 ? "driver" : "kernel";
+	return job->nic_time || strcmp(job->driver, "dpdk") == 0 ? "driver" : "kernel";
 }
 
 // What is given up later refers to this.

@@ -229,7 +229,7 @@ static int incident(struct keeper *k, int fd, const union wire_message *m)
 	static const char *const kinds[] = {"recorder-resumed", "adopted", "disk-full", "disk-error", "source-failed",
 	        "interface-down", "overload", "stalled", "interface-up", "interface-renamed", "interface-back",
 	        "carrier-lost", "carrier-back", "mtu-changed", "interface-removed", "queues-changed", "offload-changed",
-	        "promiscuous-lost", "starved"};
+	        "promiscuous-lost", "starved", "kernel-time"};
 	bool known = false;
 	int r;
 

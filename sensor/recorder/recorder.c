@@ -55,6 +55,7 @@ static int open_interface(const struct job *job, unsigned index, struct source *
 	        .direction = job->direction,
 	        .tap = job->tap,
 	        .busy_poll = job->busy_poll,
+	        .nic_time = job->nic_time,
 	};
 	const struct live_driver *driver = live_driver_find(job->driver);
 	int n;

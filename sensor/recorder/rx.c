@@ -418,6 +418,13 @@ static int run_source(struct rx *rx, uint32_t index)
 	return result;
 }
 
+static void told_times(struct recorder *r, const struct source *s)
+{
+	if (s->kernel_times)
+		keeper_incident(r, "kernel-time", "%s: %llu frames came without the NIC's time", s->name,
+		        (unsigned long long)s->kernel_times);
+}
+
 void *rx_main(void *arg)
 {
 	struct rx *rx = arg;
@@ -430,6 +437,7 @@ void *rx_main(void *arg)
 		if (stop != STOP_NONE && stop != STOP_END)
 			break;
 		result = run_source(rx, rx->first_source + i);
+		told_times(r, r->source[rx->first_source + i]);
 		if (result < 0) {
 			struct source *s = r->source[rx->first_source + i];
 

@@ -32,6 +32,7 @@ struct afpacket {
 	bool on_loan;
 	bool ether;            // has MAC addresses, so a VLAN tag has a place
 	bool gone;             // the interface was removed: the ring drains, then -ENODEV
+	bool nic_time;         // the NIC's stamps were asked for
 	uint32_t vlan_snaplen; // caplen limit of a frame whose tag is put back
 	uint64_t delivered;
 	struct source_stats stats;

@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <linux/filter.h>
 #include <linux/if_ether.h>
+#include <linux/net_tstamp.h>
 #include <net/if.h>
 #include <net/if_arp.h>
 #include <stdio.h>
@@ -22,6 +23,7 @@
 #include <unistd.h>
 
 #include "sensor/sources/afpacket.h"
+#include "sensor/sources/nic_time.h"
 #include "sensor/sources/packet_socket.h"
 
 #define LINKTYPE_ETHERNET 1
@@ -211,8 +213,8 @@ static void describe(struct afpacket *a, const struct source_live_config *c, int
 		snprintf(fanout, sizeof(fanout), "%u rings by flow hash, each ", c->threads);
 	packet_socket_offloads(a->fd, c->interface, offloads, sizeof(offloads));
 	snprintf(a->source.detail, sizeof(a->source.detail),
-	        "tpacket_v3, tap copy, %sring %" PRIu32 " MiB, block timeout %d ms, %s, %s", fanout,
-	        a->block_count * (AFPACKET_BLOCK_BYTES >> 20), block_ms,
+	        "tpacket_v3, tap copy, %s time, %sring %" PRIu32 " MiB, block timeout %d ms, %s, %s",
+	        c->nic_time ? "nic" : "kernel", fanout, a->block_count * (AFPACKET_BLOCK_BYTES >> 20), block_ms,
 	        c->promiscuous ? "promiscuous" : "not promiscuous", offloads);
 }
 
@@ -234,6 +236,16 @@ static int set_up(struct afpacket *a, const struct source_live_config *c, bool *
 		return r;
 	if (setsockopt(a->fd, SOL_PACKET, PACKET_VERSION, &version, sizeof(version)) < 0)
 		return error_set(e, -errno, "TPACKET_V3: %s; the kernel needs CONFIG_PACKET_MMAP", strerror(errno));
+	if (c->nic_time) {
+		int stamps = SOF_TIMESTAMPING_RAW_HARDWARE;
+
+		r = nic_time_start(a->fd, c->interface, e);
+		if (r < 0)
+			return r;
+		if (setsockopt(a->fd, SOL_PACKET, PACKET_TIMESTAMP, &stamps, sizeof(stamps)) < 0)
+			return error_set(e, -errno, "interface %s: the NIC's time stamps: %s; use --time kernel",
+			        c->interface, strerror(errno));
+	}
 	r = packet_socket_refuse(a->fd);
 	if (r < 0)
 		return error_set(e, r, "interface %s: socket filter: %s", c->interface, strerror(-r));
@@ -302,6 +314,7 @@ static int add_member(struct afpacket_group *g, const struct source_live_config 
 	a->source.lane_count = 1;
 	a->source.tells_direction = true;
 	a->stats.mask = COUNTERS_DRIVER_RECEIVED | COUNTERS_DRIVER_DROPPED;
+	a->nic_time = c->nic_time;
 	a->lane.snaplen = c->snaplen;
 	a->vlan_snaplen = c->snaplen ? c->snaplen - 4 : UINT32_MAX;
 	snprintf(a->lane.interface, sizeof(a->lane.interface), "%s", c->interface);

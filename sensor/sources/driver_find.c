@@ -30,6 +30,11 @@ int live_driver_check(const struct live_driver *d, const struct source_live_conf
 		        "interface %s: driver %s waits for the kernel's word, it has no busy poll; use --driver xdp "
 		        "or dpdk, or leave --busy-poll out",
 		        config->interface, d->name);
+	if (config->nic_time && !d->nic_time)
+		return error_set(e, -ENOTSUP,
+		        "interface %s: --time nic is for afpacket and xdp; dpdk takes the NIC's time by itself where "
+		        "there is one, pcap has the kernel's; leave --time out",
+		        config->interface);
 	return 0;
 }
 

@@ -11,6 +11,7 @@ struct live_driver {
 	int (*open)(const struct source_live_config *config, struct source **ret_sources, struct error *e);
 	unsigned tap;     // enum tap, both when the device decides
 	bool busy_polls;  // can do without sleep
+	bool nic_time;    // can be asked for the NIC's time stamps
 	bool own_threads; // open starts threads of its own: part of the sandbox has to close before it
 };
 

@@ -71,12 +71,14 @@ static uint32_t flags_of(const struct sockaddr_ll *sll)
 	return sll->sll_pkttype < sizeof(flags) ? flags[sll->sll_pkttype] : 0;
 }
 
-static void packet_from_frame(const struct afpacket *a, const struct tpacket3_hdr *h, struct packet *p)
+static void packet_from_frame(struct afpacket *a, const struct tpacket3_hdr *h, struct packet *p)
 {
 	const uint8_t *base = (const uint8_t *)h;
 
 	p->data = base + h->tp_mac;
 	p->ts_ns = h->tp_sec * 1000000000ULL + h->tp_nsec;
+	if (a->nic_time && !(h->tp_status & TP_STATUS_TS_RAW_HARDWARE))
+		a->source.kernel_times++; // the kernel puts its own where the NIC gave none
 	p->caplen = h->tp_snaplen;
 	p->origlen = h->tp_len;
 	p->flags = flags_of((const struct sockaddr_ll *)(base + TPACKET_ALIGN(sizeof(*h))));

@@ -94,6 +94,12 @@ static void packet_from_desc(struct xdp_source *x, const struct xdp_desc *desc, 
 		note = (struct xdp_take_note){.mono_ns = clock_ns(CLOCK_MONOTONIC)};
 	p->data = frame;
 	p->ts_ns = note.mono_ns + x->real_minus_mono_ns;
+	if (__builtin_expect(x->nic_time, 0)) {
+		if (note.nic_ns)
+			p->ts_ns = note.nic_ns;
+		else
+			x->source.kernel_times++;
+	}
 	p->vlan_tpid = note.vlan_tpid;
 	p->vlan_tci = note.vlan_tci;
 	if (note.vlan_tpid && limit != UINT32_MAX)
@@ -104,11 +110,10 @@ static void packet_from_desc(struct xdp_source *x, const struct xdp_desc *desc, 
 	p->lane = 0;
 }
 
-// Puts the rest of a frame behind its first piece. Returns its number of descriptors, or 0 when they are not all there
-// or the scratch has no room left for this batch.
-static __attribute__((noinline)) uint32_t join(struct xdp_source *x, uint32_t at, uint32_t n, struct packet *p)
+// The descriptors of the frame that begins at at, and its bytes; 0 when they are not all among the next n, or the
+// scratch has no room left for this batch.
+static uint32_t pieces_of(const struct xdp_source *x, uint32_t at, uint32_t n, uint32_t *ret_bytes)
 {
-	uint8_t *to = x->scratch + x->scratch_used;
 	uint32_t count = 0, bytes = 0;
 	const struct xdp_desc *desc;
 
@@ -118,22 +123,27 @@ static __attribute__((noinline)) uint32_t join(struct xdp_source *x, uint32_t at
 		desc = xsk_ring_cons__rx_desc(&x->rx, at + count++);
 		bytes += desc->len;
 	} while (desc->options & PKT_CONTD);
-	if (bytes <= CAPLEN_MAX) { // the recorder counts a larger one as oversize and reads none of it
-		if (bytes > XDP_SCRATCH_BYTES - x->scratch_used)
-			return 0;
-		for (uint32_t i = 0; i < count; i++) {
-			desc = xsk_ring_cons__rx_desc(&x->rx, at + i);
-			memcpy(to, x->memory + desc->addr, desc->len);
-			to += desc->len;
-		}
-		p->data = x->scratch + x->scratch_used;
-		x->scratch_used += bytes;
-	}
+	*ret_bytes = bytes;
+	return bytes > CAPLEN_MAX || bytes <= XDP_SCRATCH_BYTES - x->scratch_used ? count : 0;
+}
+
+// Puts a frame of several pieces together, into the scratch. p is that of its first piece.
+static __attribute__((noinline)) void join(
+        struct xdp_source *x, uint32_t at, uint32_t count, uint32_t bytes, struct packet *p)
+{
+	uint32_t limit = p->vlan_tpid && x->snaplen != UINT32_MAX ? x->snaplen - 4 : x->snaplen;
+
 	p->origlen = bytes;
-	p->caplen = bytes < x->snaplen ? bytes : x->snaplen;
-	if (p->vlan_tpid && p->caplen > x->snaplen - 4)
-		p->caplen = x->snaplen - 4;
-	return count;
+	p->caplen = bytes < limit ? bytes : limit;
+	if (bytes > CAPLEN_MAX)
+		return; // the recorder counts it as oversize and reads none of it
+	p->data = x->scratch + x->scratch_used;
+	for (uint32_t i = 0; i < count; i++) {
+		const struct xdp_desc *desc = xsk_ring_cons__rx_desc(&x->rx, at + i);
+
+		memcpy(x->scratch + x->scratch_used, x->memory + desc->addr, desc->len);
+		x->scratch_used += desc->len;
+	}
 }
 
 // The n descriptors from at on as packets: how many, with the descriptors that they used.
@@ -145,7 +155,7 @@ static unsigned packets_from(
 
 	for (; used < n && count < max; count++) {
 		const struct xdp_desc *desc = xsk_ring_cons__rx_desc(&x->rx, at + used);
-		uint32_t more = 1;
+		uint32_t more = 1, bytes = 0;
 
 		if (used + PREFETCH < n) {
 			const uint8_t *next = x->memory + xsk_ring_cons__rx_desc(&x->rx, at + used + PREFETCH)->addr;
@@ -154,13 +164,13 @@ static unsigned packets_from(
 			__builtin_prefetch(next);
 		}
 		if (__builtin_expect((desc->options & PKT_CONTD) != 0, 0)) {
-			packet_from_desc(x, desc, &batch[count]);
-			more = join(x, at + used, n - used, &batch[count]);
+			more = pieces_of(x, at + used, n - used, &bytes);
 			if (!more)
-				break;
-		} else {
-			packet_from_desc(x, desc, &batch[count]);
+				break; // in the next batch, with its note
 		}
+		packet_from_desc(x, desc, &batch[count]);
+		if (__builtin_expect(more > 1, 0))
+			join(x, at + used, more, bytes, &batch[count]);
 		used += more;
 	}
 	*ret_used = used;
@@ -281,7 +291,8 @@ static bool is_draining(const struct xdp_shared *shared)
 // costs of a turn are then shared by more of them. Every frame has its time already, and the ring holds what comes.
 static bool should_rest(struct xdp_source *x, unsigned max, bool draining)
 {
-	return x->rest_ns && !draining && xsk_cons_nb_avail(&x->rx, max) < max / 4;
+	return x->rest_ns && !draining &&
+	       __atomic_load_n(x->rx.producer, __ATOMIC_RELAXED) - x->rx.cached_cons < max / 4;
 }
 
 static int xdp_recv(struct source *s, struct packet *batch, unsigned max, int timeout_ms)
@@ -300,6 +311,9 @@ static int xdp_recv(struct source *s, struct packet *batch, unsigned max, int ti
 			clock_nanosleep(CLOCK_MONOTONIC, 0, &(struct timespec){.tv_nsec = x->rest_ns}, NULL);
 			draining = is_draining(x->shared);
 		}
+		// libxdp looks for more only when it knows of none; of a frame in pieces it may know the first.
+		if (x->scratch)
+			x->rx.cached_prod = __atomic_load_n(x->rx.producer, __ATOMIC_ACQUIRE);
 		n = xsk_ring_cons__peek(&x->rx, want, &at);
 		if (n)
 			break;

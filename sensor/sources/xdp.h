@@ -41,10 +41,13 @@ struct xdp_program {
 	int sockets_fd;
 	int native_error; // why it is generic mode, 0 when native
 	bool native;
+	bool tags; // the program restores VLAN tags
 };
 
-// frags: the program shall get frames that lie in several buffers (Linux 5.18).
-int xdp_program_attach(struct xdp_program *p, const struct xdp_interface *i, bool frags, struct error *e);
+// frags: the program shall get frames that lie in several buffers (Linux 5.18). nic_time: with the NIC's time stamps,
+// or not at all.
+int xdp_program_attach(
+        struct xdp_program *p, const struct xdp_interface *i, bool frags, bool nic_time, struct error *e);
 void xdp_program_detach(struct xdp_program *p);
 
 // Shared by the sources of an interface; freed with the last of them.
@@ -74,6 +77,7 @@ struct xdp_source {
 	uint32_t loan;    // descriptors on loan
 	uint32_t snaplen; // UINT32_MAX: none
 	long rest_ns;     // while the ring holds little
+	bool nic_time;    // asked for
 	bool busy_poll;   // no sleep: recv runs the driver's receive loop itself
 	uint8_t *scratch; // where frames of several descriptors are put together; NULL: there are none
 	uint32_t scratch_used;

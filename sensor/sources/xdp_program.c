@@ -99,7 +99,7 @@ static int attach(struct xdp_program *p, int program_fd, const struct xdp_interf
 }
 
 // The program that asks for tags: Linux 6.8 and a driver with native mode. Any failure means the plain one.
-static int attach_with_tags(struct xdp_program *p, const struct xdp_interface *i, __u32 flags)
+static int attach_with_tags(struct xdp_program *p, const struct xdp_interface *i, __u32 flags, bool nic_time)
 {
 	int r = -ENOMEM;
 
@@ -109,6 +109,8 @@ static int attach_with_tags(struct xdp_program *p, const struct xdp_interface *i
 		bpf_program__set_flags(p->with_tags->progs.xdp_take, PROG_DEV_BOUND_ONLY | flags);
 		r = xdp_take_tags__load(p->with_tags);
 	}
+	if (r == 0)
+		p->with_tags->bss->wants_nic_time = nic_time;
 	if (r == 0)
 		r = attach(p, bpf_program__fd(p->with_tags->progs.xdp_take), i, XDP_FLAGS_DRV_MODE);
 	if (r < 0) {
@@ -159,15 +161,26 @@ static int attach_plain(struct xdp_program *p, const struct xdp_interface *i, __
 	return r;
 }
 
-int xdp_program_attach(struct xdp_program *p, const struct xdp_interface *i, bool frags, struct error *e)
+int xdp_program_attach(struct xdp_program *p, const struct xdp_interface *i, bool frags, bool nic_time, struct error *e)
 {
 	__u32 flags = frags ? BPF_F_XDP_HAS_FRAGS : 0;
 	int r = refuse_other(i, e);
 
 	if (r < 0)
 		return r;
-	if (strcmp(i->kind, "veth") == 0 && attach_with_tags(p, i, flags) == 0)
-		return 0;
+	// What other drivers answer when asked for a tag is not known: there tags must stay in the frame.
+	p->tags = strcmp(i->kind, "veth") == 0;
+	if (p->tags || nic_time) {
+		r = attach_with_tags(p, i, flags, nic_time);
+		if (r == 0)
+			return 0;
+		p->tags = false;
+		if (nic_time)
+			return error_set(e, -ENOTSUP,
+			        "interface %s: the program cannot ask driver %s for the NIC's time: %s; it needs Linux "
+			        "6.8 and native mode: use --time kernel, or --driver afpacket",
+			        i->name, i->driver, strerror(-r));
+	}
 	return attach_plain(p, i, flags, e);
 }
 

@@ -258,7 +258,7 @@ TYPES = {
     "gap": dict(cause=t_enum("pause", "suspend"), length=ns),
     "mark": dict(by=t_str, text=t_str),
     "incident": dict(kind=t_enum("recorder-died", "recorder-resumed", "adopted", "disk-full", "disk-error",
-                                 "supervisor-died", "source-failed", "interface-down", "overload", "stalled",
+                                 "supervisor-died", "source-failed", "interface-down", "overload", "stalled", "kernel-time",
                                  "interface-up", "interface-renamed", "interface-back", "carrier-lost", "carrier-back",
                                  "mtu-changed", *PASSED_BY), detail=t_str),
     "heartbeat": {},

@@ -287,8 +287,8 @@ static void a_million_flows_at_once(void **state)
 	flow_table_free(t);
 }
 
-// Half a minute of 100,000 connections a second, each closed: those of the last seconds are in the table, none is pushed
-// out.
+// Half a minute of 100,000 connections a second, each closed: those of the last seconds are in the table, none is
+// pushed out.
 static void new_flows_without_end(void **state)
 {
 	struct ended e;

@@ -72,8 +72,9 @@ static int find_port(const char *device, uint16_t *ret_id)
 	return -ENODEV;
 }
 
-static int no_port(const char *interface, int r, struct error *e)
+static int no_port(const char *interface, const struct dpdk_port *p, int r, struct error *e)
 {
+	bool wants_huge = is_pci(p->device) && !dpdk_eal_huge();
 	char list[200] = "";
 	size_t used = 0;
 	uint16_t id;
@@ -88,9 +89,12 @@ static int no_port(const char *interface, int r, struct error *e)
 	return error_set(e, r,
 	        "interface '%.200s': no such DPDK port (%s%s%s); give a PCI address whose device is bound to vfio-pci "
 	        "(dpdk-devbind.py --status), a virtual device such as net_af_packet0,iface=eth0, or one of the ports "
-	        "there are: %s",
+	        "there are: %s%s",
 	        interface, strerror(-r), dpdk_eal_complaint()[0] ? ": " : "", dpdk_eal_complaint(),
-	        used ? list : "(none)");
+	        used ? list : "(none)",
+	        wants_huge ? "; no huge pages are free, and a NIC under uio needs them: echo 512 "
+	                     ">/proc/sys/vm/nr_hugepages"
+	                   : "");
 }
 
 static int probe(const char *interface, struct dpdk_port *p, struct error *e)
@@ -100,10 +104,10 @@ static int probe(const char *interface, struct dpdk_port *p, struct error *e)
 	if (r < 0) {
 		r = rte_dev_probe(interface);
 		if (r < 0)
-			return no_port(interface, r, e);
+			return no_port(interface, p, r, e);
 		r = find_port(p->device, &p->id);
 	}
-	return r < 0 ? no_port(interface, r, e) : 0;
+	return r < 0 ? no_port(interface, p, r, e) : 0;
 }
 
 // Where all that comes to one queue is lost unless that queue is read.

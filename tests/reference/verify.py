@@ -1077,7 +1077,7 @@ class Verifier:
                 last = c
             self.newest[lane] = last
             sealed = [n for n in numbers if (lane, n) in self.seals]
-            if self.closed and sealed:
+            if self.closed and sealed and len(sealed) == len(numbers):
                 end = self.seals[lane, sealed[-1]]["counters_end"]
                 for cause in CAUSES:
                     total = sum(int(o["frames"]) for _, o in self.of("loss") if (o["lane"], o["cause"]) == (lane, cause))

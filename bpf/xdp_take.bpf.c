@@ -2,7 +2,8 @@
 // Takes every frame of an interface for the recorder: notes its time in front of it, counts it and redirects it to the
 // AF_XDP socket of its queue. Kernel, softirq; in generic mode several CPUs may run it for one queue at once, hence the
 // atomic additions. It reads no byte of a frame. Compiled twice: with XDP_TAKE_TAGS it also asks the driver for the
-// VLAN tag that is not in the frame, and for the NIC's time; the kernel (6.8) allows that in native mode only, to a program bound to a device.
+// VLAN tag that is not in the frame, and for the NIC's time; the kernel (6.8) allows that in native mode only, to a
+// program bound to a device.
 #include "xdp_take.h"
 
 #include <linux/bpf.h>

@@ -33,8 +33,8 @@ int cli_fail(int code, const char *verb, const char *format, ...) __attribute__(
 // Where this user's keys and trust store are: /var/lib/sealtap for root, else $XDG_DATA_HOME/sealtap or
 // $HOME/.local/share/sealtap. $SEALTAP_HOME goes before both. 0 or -ENAMETOOLONG, -ENOENT when there is no home.
 int cli_data_dir(char *out, unsigned long size);
-// Where what can be made again is kept: /var/cache/sealtap for root, else $XDG_CACHE_HOME/sealtap or $HOME/.cache/sealtap.
-// $SEALTAP_HOME/cache goes before both. As above.
+// Where what can be made again is kept: /var/cache/sealtap for root, else $XDG_CACHE_HOME/sealtap or
+// $HOME/.cache/sealtap. $SEALTAP_HOME/cache goes before both. As above.
 int cli_cache_dir(char *out, unsigned long size);
 // Creates dir and its parents, mode 0700 for the last. 0 or a negative errno.
 int cli_make_dirs(const char *dir);

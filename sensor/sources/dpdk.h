@@ -86,8 +86,8 @@ struct dpdk_queue {
 	struct rte_mbuf *mbuf[DPDK_BURST];
 };
 
-// dpdk_eal.c: once per process; later calls do nothing. args may be NULL; pci is the address of the first port, NULL for a
-// virtual device. Other ports are probed when they are opened.
+// dpdk_eal.c: once per process; later calls do nothing. args may be NULL; pci is the address of the first port, NULL
+// for a virtual device. Other ports are probed when they are opened.
 int dpdk_eal_start(const char *args, const char *pci, struct error *e);
 bool dpdk_eal_huge(void);
 // The last line that DPDK has logged as an error, "" when there is none.

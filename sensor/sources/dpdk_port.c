@@ -187,13 +187,15 @@ static int check_ethernet(const struct dpdk_port *p, const struct rte_eth_dev_in
 }
 
 // net_af_packet cuts a frame to its framesz and says nothing: refuse an interface whose frames may be longer.
+// net_af_xdp would say "Failed to configure xdp socket".
 static int check_frame_size(const struct dpdk_port *p, const struct rte_eth_dev_info *info, struct error *e)
 {
 	unsigned long framesz = device_number(info, "framesz=", 2048), need;
 	struct ifreq ifr = {0};
 	int fd, r;
 
-	if (!is_driver(p, "net_af_packet") || !if_indextoname(info->if_index, ifr.ifr_name))
+	if (!(is_driver(p, "net_af_packet") || is_driver(p, "net_af_xdp")) ||
+	        !if_indextoname(info->if_index, ifr.ifr_name))
 		return 0;
 	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	r = fd < 0 || ioctl(fd, SIOCGIFMTU, &ifr) < 0 ? -errno : 0;
@@ -201,6 +203,13 @@ static int check_frame_size(const struct dpdk_port *p, const struct rte_eth_dev_
 		close(fd);
 	if (r < 0)
 		return error_set(e, r, "interface %s: its MTU cannot be read: %s", p->device, strerror(-r));
+	if (is_driver(p, "net_af_xdp"))
+		return ifr.ifr_mtu <= info->max_mtu
+		               ? 0
+		               : error_set(e, -EMSGSIZE,
+		                         "interface %s: frames of %s with its MTU %d do not fit into a chunk of AF_XDP "
+		                         "(MTU %u at most); use --driver afpacket",
+		                         p->device, ifr.ifr_name, ifr.ifr_mtu, info->max_mtu);
 	need = (unsigned long)ifr.ifr_mtu + 14 + 8 + 96; // Ethernet, two VLAN tags, the kernel's header and alignment
 	if (need <= framesz)
 		return 0;

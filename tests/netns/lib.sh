@@ -187,7 +187,7 @@ start_process() {
 # start_capture ARGS...: `sealtap capture` with an origin key; returns once it captures. PID is set.
 start_capture() {
     [ -e "$T/key/origin.key" ] || "$SEALTAP" keygen -o "$T/key" >/dev/null 2>&1 || return
-    start_process capture "capturing*" "$SEALTAP" capture --key "$T/key/origin.key" \
+    start_process "${CAPTURE_NAME:-capture}" "capturing*" "$SEALTAP" capture --key "$T/key/origin.key" \
         ${DRIVER:+--driver "$DRIVER"} "$@"
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sends exact, numbered frames into one interface by AF_PACKET and sendmmsg, and prints what it sent: count, bytes and
-// multiset hash. Every frame differs from every other. For namespaces that a test made; stops after its count.
+// multiset hash. Every frame differs from every other. For namespaces that a test made; stops after its count, or at
+// SIGTERM. With -n it sends nothing and prints the same.
 #include "frames.h"
 
 #include <arpa/inet.h>
@@ -8,6 +9,8 @@
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -28,14 +31,23 @@ struct plan {
 	unsigned tag_count;
 	uint8_t dst[6];
 	uint64_t per_second; // 0: as fast as it goes
-	unsigned flows;      // of UDP over IPv4, both directions; 0: an experimental EtherType without flows
+	unsigned flows;      // of UDP over IP, both directions; 0: an experimental EtherType without flows
+	bool ipv6;
+	bool dry;
 };
+
+static volatile sig_atomic_t stopped;
+
+static void stop(int signal)
+{
+	stopped = 1;
+}
 
 static void usage(void)
 {
 	fprintf(stderr,
 	        "usage: send_frames -i IFACE [-c COUNT] [-f FIRST] [-e SEED] [-s MIN[-MAX]] [-t TPID:TCI]... [-d MAC] "
-	        "[-r PER_SECOND] [-u FLOWS]\n");
+	        "[-r PER_SECOND] [-u FLOWS [-6]] [-n]\n");
 	exit(2);
 }
 
@@ -53,7 +65,31 @@ static void put16(uint8_t *at, unsigned value)
 	at[1] = (uint8_t)value;
 }
 
-// IPv4 and UDP headers without checksums of use: flow i is 10.0.0.1:1024+i <-> 10.0.0.2:53, its frames alternate.
+// IP and UDP headers without UDP checksums: flow i is HOST1:1024+i <-> HOST2:53, its frames alternate.
+static void put_udp(uint8_t *at, unsigned port, unsigned back, size_t left)
+{
+	put16(at, back ? 53 : port);
+	put16(at + 2, back ? port : 53);
+	put16(at + 4, (unsigned)left);
+	put16(at + 6, 0);
+}
+
+static size_t put_flow6(const struct plan *p, uint64_t number, size_t left, uint8_t *at)
+{
+	unsigned port = 1024 + (unsigned)(number % p->flows), back = (unsigned)(number / p->flows & 1);
+
+	memset(at, 0, 40);
+	at[0] = 0x60;
+	put16(at + 4, (unsigned)left - 40);
+	at[6] = 17;
+	at[7] = 64;
+	at[8] = at[24] = 0xfd;
+	at[23] = back ? 2 : 1;
+	at[39] = back ? 1 : 2;
+	put_udp(at + 40, port, back, left - 40);
+	return 48;
+}
+
 static size_t put_flow(const struct plan *p, uint64_t number, size_t left, uint8_t *at)
 {
 	unsigned port = 1024 + (unsigned)(number % p->flows), back = (unsigned)(number / p->flows & 1);
@@ -66,10 +102,7 @@ static size_t put_flow(const struct plan *p, uint64_t number, size_t left, uint8
 	for (int i = 0; i < 20; i += 2)
 		sum += (uint32_t)at[i] << 8 | at[i + 1];
 	put16(at + 10, ~((sum & 0xFFFF) + (sum >> 16)) & 0xFFFF);
-	put16(at + 20, back ? 53 : port);
-	put16(at + 22, back ? port : 53);
-	put16(at + 24, (unsigned)left - 20);
-	put16(at + 26, 0);
+	put_udp(at + 20, port, back, left - 20);
 	return 28;
 }
 
@@ -85,10 +118,10 @@ static size_t build_frame(const struct plan *p, uint64_t number, uint8_t *frame)
 		uint32_t be = htonl(p->tags[i]);
 		memcpy(frame + at, &be, 4);
 	}
-	put16(frame + at, p->flows ? ETH_P_IP : ETHERTYPE_EXPERIMENTAL);
+	put16(frame + at, !p->flows ? ETHERTYPE_EXPERIMENTAL : p->ipv6 ? ETH_P_IPV6 : ETH_P_IP);
 	at += 2;
 	if (p->flows)
-		at += put_flow(p, number, size - at, frame + at);
+		at += (p->ipv6 ? put_flow6 : put_flow)(p, number, size - at, frame + at);
 	for (int i = 7; i >= 0; i--)
 		frame[at++] = (uint8_t)(number >> (i * 8));
 	while (at < size) {
@@ -127,11 +160,11 @@ static int send_all(const struct plan *p, struct frame_set *set)
 	struct mmsghdr msgs[BATCH];
 	struct iovec iov[BATCH];
 	struct timespec start;
-	int fd = open_interface(p);
+	int fd = p->dry ? -1 : open_interface(p);
 
 	clock_gettime(CLOCK_MONOTONIC, &start);
 	memset(msgs, 0, sizeof(msgs));
-	while (set->frames < p->count) {
+	while (set->frames < p->count && !stopped) {
 		unsigned done = 0, n = p->per_second && p->per_second < 10000 ? 1 : BATCH;
 		uint64_t base = set->frames;
 		if (n > p->count - base)
@@ -140,21 +173,20 @@ static int send_all(const struct plan *p, struct frame_set *set)
 			iov[i] = (struct iovec){frames[i], build_frame(p, p->first + base + i, frames[i])};
 			msgs[i].msg_hdr = (struct msghdr){.msg_iov = &iov[i], .msg_iovlen = 1};
 		}
-		if (p->per_second)
+		if (p->per_second && !p->dry)
 			wait_turn(&start, base, p->per_second);
 		while (done < n) {
-			int r = sendmmsg(fd, msgs + done, n - done, 0);
+			int r = p->dry ? (int)(n - done) : sendmmsg(fd, msgs + done, n - done, 0);
+
 			if (r < 0 && errno != EAGAIN && errno != ENOBUFS && errno != EINTR) {
 				fprintf(stderr, "send_frames: frame %llu: %s\n", (unsigned long long)(base + done),
 				        strerror(errno));
-				close(fd);
 				return 1;
 			}
 			for (int i = 0; i < r; i++, done++)
 				frame_set_add(set, iov[done].iov_base, iov[done].iov_len);
 		}
 	}
-	close(fd);
 	return 0;
 }
 
@@ -165,7 +197,7 @@ int main(int argc, char **argv)
 	char *end;
 	int option, r;
 
-	while ((option = getopt(argc, argv, "i:c:f:e:s:t:d:r:u:")) != -1) {
+	while ((option = getopt(argc, argv, "i:c:f:e:s:t:d:r:u:6n")) != -1) {
 		switch (option) {
 		case 'i':
 			p.interface = optarg;
@@ -203,13 +235,24 @@ int main(int argc, char **argv)
 		case 'u':
 			p.flows = (unsigned)strtoul(optarg, NULL, 10);
 			break;
+		case '6':
+			p.ipv6 = true;
+			break;
+		case 'n':
+			p.dry = true;
+			break;
 		default:
 			usage();
 		}
 	}
-	if (!p.interface || optind != argc || p.size_min < 22 + 4 * p.tag_count + (p.flows ? 28 : 0) ||
+	if (!(p.interface || p.dry) || optind != argc ||
+	        p.size_min < 22 + 4 * p.tag_count +
+	                             (!p.flows        ? 0
+	                                     : p.ipv6 ? 48
+	                                              : 28) ||
 	        p.size_max < p.size_min || p.size_max > FRAME_MAX)
 		usage();
+	signal(SIGTERM, stop);
 	r = send_all(&p, &set);
 	frame_set_print(&set);
 	return r;

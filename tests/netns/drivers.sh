@@ -136,6 +136,7 @@ send() {
 # rx_threads: ids of the RX threads of the capture $PID
 rx_threads() {
     local comm
+    # shellcheck disable=SC2153 # PID is set by start_capture
     for comm in /proc/"$(pgrep -P "$PID" -x 'sealtap-recorde')"/task/*/comm; do
         [[ $(cat "$comm") != rx* ]] || basename "$(dirname "$comm")"
     done

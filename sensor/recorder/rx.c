@@ -434,7 +434,9 @@ void *rx_main(void *arg)
 	for (uint32_t i = 0; i < rx->source_count; i++) {
 		int stop = atomic_load(&r->stop), result;
 
-		if (stop != STOP_NONE && stop != STOP_END)
+		// A file that is not begun is left. An interface has been taking frames since it was opened, and is
+		// drained even if the end was asked for before this thread first ran.
+		if (r->job->kind == JOB_INGEST && stop != STOP_NONE && stop != STOP_END)
 			break;
 		result = run_source(rx, rx->first_source + i);
 		told_times(r, r->source[rx->first_source + i]);

@@ -7,7 +7,6 @@
 DRIVERS=(afpacket afpacket-4 pcap xdp xdp-generic dpdk-af_packet dpdk-af_xdp dpdk-pcap)
 A=va B=vb
 
-tags_inline() { ethtool -K "$1" tx-vlan-hw-insert off tx-vlan-stag-hw-insert off >/dev/null; }
 has_dpdk() { [ -x "$(dirname "$SEALTAP")/sealtap-recorder-dpdk" ]; }
 libraries_program_off() { ip link set dev "$B" xdp off 2>/dev/null; } # libxdp's, which DPDK leaves: docs/operations.md
 

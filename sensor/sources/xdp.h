@@ -82,6 +82,7 @@ struct xdp_source {
 	uint8_t *scratch; // where frames of several descriptors are put together; NULL: there are none
 	uint32_t scratch_used;
 	uint64_t real_minus_mono_ns;
+	uint64_t offset_span_ns; // twice its error; 0: not read yet
 	uint64_t offset_read_ns; // CLOCK_MONOTONIC
 	uint64_t looked_ns;      // for events, when busy; CLOCK_MONOTONIC
 	uint64_t delivered;

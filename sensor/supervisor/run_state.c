@@ -18,7 +18,8 @@
 static int start_recorder(struct run *run, int keeper_end, struct error *e)
 {
 	// Of its own, so that nobody else carries DPDK.
-	const char *program = strcmp(run->job->driver, "dpdk") == 0 ? "sealtap-recorder-dpdk" : "sealtap-recorder";
+	const bool dpdk = strcmp(run->job->driver, "dpdk") == 0;
+	const char *program = dpdk ? "sealtap-recorder-dpdk" : "sealtap-recorder";
 	int pair[2], r = wire_pair(pair);
 
 	if (r < 0)
@@ -31,6 +32,11 @@ static int start_recorder(struct run *run, int keeper_end, struct error *e)
 	close(pair[1]);
 	if (r < 0) {
 		close(pair[0]);
+		if (dpdk && r == -ENOENT)
+			return error_set(e, r,
+			        "the dpdk driver is not in this build (there is no %s); install libdpdk-dev "
+			        "and build again, or choose another --driver",
+			        program);
 		return r;
 	}
 	run->recorder_fd = pair[0];

@@ -14,6 +14,7 @@ static const struct {
         {"ingest", verb_ingest, "seal captures that already exist"},
         {"status", verb_status, "what the running captures have, lose and cost"},
         {"mark", verb_mark, "write a note into the ledger of a running capture"},
+        {"metrics", verb_metrics, "the same for Prometheus, over HTTP"},
         {"verify", verb_verify, "check a recording and say how far the word goes"},
         {"cat", verb_cat, "all packets of a recording as pcapng, merged by time"},
         {"extract", verb_extract, "chosen packets of a recording as pcapng"},

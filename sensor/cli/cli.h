@@ -26,6 +26,7 @@ int verb_recover(int argc, char **argv);
 int verb_doctor(int argc, char **argv);
 int verb_status(int argc, char **argv);
 int verb_mark(int argc, char **argv);
+int verb_metrics(int argc, char **argv);
 
 // "sealtap VERB: text\n" on stderr; returns code, so that a verb can end with `return cli_fail(...)`.
 int cli_fail(int code, const char *verb, const char *format, ...) __attribute__((format(printf, 3, 4)));

@@ -14,9 +14,10 @@
 #include <unistd.h>
 
 #include "sensor/cli/cli.h"
+#include "sensor/ipc/job.h"
 
 #define ANSWER_MS 3000
-#define LOOK_NS 20000000000ULL
+#define LOOK_MS 20000
 #define ALL_LANES_MAX 16384u // of all runs together
 #define MARK_MS 40000        // longer than the supervisor's own limit
 #define USERS_MAX 1024u
@@ -112,18 +113,19 @@ static int run_read(int fd, const struct runs_seen *seen, struct run_seen *run)
 
 static int see(struct runs_seen *seen, const char *dir, int dir_fd, uint32_t owner, const char *name)
 {
+	uint64_t now = now_ns(), left_ms = now < seen->until_ns ? (seen->until_ns - now) / 1000000 + 1 : 0;
 	struct run_seen *more, run = {0};
 	int fd, r;
 
 	if (!control_name_ok(name))
 		return 0;
-	if (seen->count == RUNS_MAX || now_ns() > seen->until_ns) {
+	if (seen->count == RUNS_MAX || left_ms == 0) {
 		seen->unanswered++;
 		return 0;
 	}
 	snprintf(run.dir, sizeof(run.dir), "%s", dir);
 	snprintf(run.name, sizeof(run.name), "%s", name);
-	r = fd = reach(dir_fd, name, owner, ANSWER_MS);
+	r = fd = reach(dir_fd, name, owner, left_ms < seen->answer_ms ? (unsigned)left_ms : seen->answer_ms);
 	if (fd >= 0) {
 		r = run_read(fd, seen, &run);
 		close(fd);
@@ -188,10 +190,10 @@ static int see_users(struct runs_seen *seen)
 	return r;
 }
 
-int runs_look(struct runs_seen *ret_seen)
+int runs_look_within(struct runs_seen *ret_seen, unsigned answer_ms, unsigned look_ms)
 {
 	const char *xdg = getenv("XDG_RUNTIME_DIR");
-	struct runs_seen seen = {.until_ns = now_ns() + LOOK_NS};
+	struct runs_seen seen = {.answer_ms = answer_ms, .until_ns = now_ns() + (uint64_t)look_ms * 1000000};
 	char path[256];
 	int r = see_dir(&seen, CONTROL_ROOT_DIR);
 
@@ -208,12 +210,32 @@ int runs_look(struct runs_seen *ret_seen)
 	return 0;
 }
 
+int runs_look(struct runs_seen *ret_seen)
+{
+	return runs_look_within(ret_seen, ANSWER_MS, LOOK_MS);
+}
+
 void runs_free(struct runs_seen *seen)
 {
 	for (unsigned i = 0; i < seen->count; i++)
 		free(seen->run[i].lane);
 	free(seen->run);
 	*seen = (struct runs_seen){0};
+}
+
+const char *run_state_name(const struct control_run *r)
+{
+	switch ((enum control_state)r->state) {
+	case CONTROL_STARTING:
+		return "starting";
+	case CONTROL_RESTARTING:
+		return "restarting";
+	case CONTROL_ENDING:
+		return "ending";
+	case CONTROL_CAPTURING:
+		break;
+	}
+	return r->kind == JOB_INGEST ? "sealing" : "capturing";
 }
 
 bool run_is_named(const struct run_seen *run, const char *name)

@@ -23,12 +23,16 @@ struct runs_seen {
 	unsigned hidden;     // belong to others
 	unsigned unanswered; // did not answer, or not in this version's form
 	uint32_t lanes;
-	uint64_t until_ns; // whoever has not been asked by then is unanswered
+	unsigned answer_ms; // for each
+	uint64_t until_ns;  // whoever has not been asked by then is unanswered
 };
 
 // 0, or -ENOMEM. Removes sockets of dead runs on the way.
 int runs_look(struct runs_seen *ret_seen);
+// The same for those who cannot wait as long as a person: answer_ms for each run, look_ms and one answer for all.
+int runs_look_within(struct runs_seen *ret_seen, unsigned answer_ms, unsigned look_ms);
 void runs_free(struct runs_seen *seen);
+const char *run_state_name(const struct control_run *r);
 // Whether what an operator wrote names this run: its directory by any path, the last part of that, or the sensor.
 bool run_is_named(const struct run_seen *run, const char *name);
 // On stderr: what to do when there is none, or none by that name. Returns an exit code.

@@ -31,21 +31,6 @@ static void print_safe(FILE *out, const char *text)
 	free(safe);
 }
 
-static const char *state_name(const struct control_run *r)
-{
-	switch ((enum control_state)r->state) {
-	case CONTROL_STARTING:
-		return "starting";
-	case CONTROL_RESTARTING:
-		return "restarting";
-	case CONTROL_ENDING:
-		return "ending";
-	case CONTROL_CAPTURING:
-		break;
-	}
-	return r->kind == JOB_INGEST ? "sealing" : "capturing";
-}
-
 static void print_size(double bytes)
 {
 	static const char *const unit[] = {"B", "KiB", "MiB", "GiB", "TiB"};
@@ -71,7 +56,7 @@ static void print_head(const struct control_run *r)
 	uint64_t s = r->elapsed_ns / 1000000000;
 
 	print_safe(stdout, r->recording);
-	printf(": %s", state_name(r));
+	printf(": %s", run_state_name(r));
 	if (r->since_ns)
 		printf(" since %s, %" PRIu64 ":%02u:%02u", time_for_people(r->since_ns, day), s / 3600,
 		        (unsigned)(s / 60 % 60), (unsigned)(s % 60));
@@ -241,7 +226,7 @@ json_t *status_json(const struct run_seen *run)
 	json_object_set_new(o, "recording", text(r->recording));
 	json_object_set_new(o, "recording_id", json_string(id));
 	json_object_set_new(o, "kind", json_string(r->kind == JOB_INGEST ? "ingest" : "capture"));
-	json_object_set_new(o, "state", json_string(state_name(r)));
+	json_object_set_new(o, "state", json_string(run_state_name(r)));
 	json_object_set_new(o, "process", json_integer(r->pid));
 	json_object_set_new(o, "sensor", text(r->sensor));
 	json_object_set_new(o, "reference", text(r->reference));

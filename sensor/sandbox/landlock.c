@@ -101,6 +101,20 @@ int landlock_restrict_reading(int read_dir, const char *also)
 	return enter(ruleset, r);
 }
 
+int landlock_restrict_listing(const char *const *dirs, unsigned count, const char *also)
+{
+	uint64_t handled = 0;
+	int ruleset = ruleset_new(&handled), r = 0;
+
+	if (ruleset < 0)
+		return ruleset;
+	for (unsigned i = 0; i < count && r == 0; i++)
+		r = dirs[i] ? add_path(ruleset, dirs[i], LANDLOCK_ACCESS_FS_READ_DIR) : 0;
+	if (r == 0 && also)
+		r = add_path(ruleset, also, ACCESS_READ);
+	return enter(ruleset, r);
+}
+
 int landlock_restrict_writing(const int *write_dirs, unsigned count)
 {
 	uint64_t handled = 0, existing = ACCESS_READ | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_TRUNCATE;

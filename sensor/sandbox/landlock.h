@@ -6,5 +6,7 @@
 int landlock_restrict(const int *write_dirs, unsigned count, const char *read_dir);
 // No file can be opened any more but below read_dir, and below also (may be NULL), for reading.
 int landlock_restrict_reading(int read_dir, const char *also);
+// No file can be opened any more; the names below the given directories may be listed. NULL: none; also as above.
+int landlock_restrict_listing(const char *const *dirs, unsigned count, const char *also);
 // The wider one: every file may be read; written only below the given directories, and what exists below /dev and /sys.
 int landlock_restrict_writing(const int *write_dirs, unsigned count);

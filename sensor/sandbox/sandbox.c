@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sensor/sandbox/sandbox.h"
 
+#include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
 #include <seccomp.h>
@@ -8,6 +9,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -139,6 +141,23 @@ static const int recorder_threads_calls[] = {
         SCMP_SYS(access),
 };
 
+// Connections over TCP that are accepted, a thread for them, control sockets. unlinkat is what removes the sockets of
+// dead runs: Landlock forbids it, and without Landlock it does what `status` does.
+static const int metrics_calls[] = {
+        SCMP_SYS(accept4),
+        SCMP_SYS(getsockname),
+        SCMP_SYS(eventfd2),
+        SCMP_SYS(connect),
+        SCMP_SYS(shutdown),
+        SCMP_SYS(getsockopt),
+        SCMP_SYS(setsockopt),
+        SCMP_SYS(clone),
+        SCMP_SYS(getdents64),
+        SCMP_SYS(faccessat),
+        SCMP_SYS(faccessat2),
+        SCMP_SYS(unlinkat),
+};
+
 // What the sanitizers' run-time needs besides: reading /proc, its own threads, writing reports.
 static const int sanitizer_calls[] = {
         SCMP_SYS(openat),
@@ -169,7 +188,6 @@ static const int deadly_calls[] = {
         SCMP_SYS(execve),
         SCMP_SYS(execveat),
         SCMP_SYS(ptrace),
-        SCMP_SYS(socket),
         SCMP_SYS(mount),
 };
 
@@ -184,6 +202,21 @@ static int allow(scmp_filter_ctx ctx, uint32_t action, const int *calls, size_t 
 	return 0;
 }
 #define ALLOW(ctx, action, list) allow(ctx, action, list, sizeof(list) / sizeof((list)[0]))
+
+// Directories may be opened, to be listed, and sockets made that reach nobody outside this machine.
+static int allow_metrics(scmp_filter_ctx ctx)
+{
+	int r = ALLOW(ctx, SCMP_ACT_ALLOW, metrics_calls);
+
+	if (r == 0 && !SANITIZED)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1,
+		        SCMP_A2(SCMP_CMP_MASKED_EQ, O_ACCMODE | O_CREAT | O_DIRECTORY, O_RDONLY | O_DIRECTORY));
+	if (r == 0)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+	if (r == 0)
+		r = seccomp_rule_add(ctx, SCMP_ACT_KILL_PROCESS, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_NE, AF_UNIX));
+	return r;
+}
 
 static int seccomp_enter(enum sandbox_role role)
 {
@@ -211,10 +244,14 @@ static int seccomp_enter(enum sandbox_role role)
 		if (r == 0)
 			r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 0);
 	}
+	if (r == 0 && role == SANDBOX_METRICS)
+		r = allow_metrics(ctx);
 	if (r == 0 && SANITIZED)
 		r = ALLOW(ctx, SCMP_ACT_ALLOW, sanitizer_calls);
 	if (r == 0)
 		r = ALLOW(ctx, SCMP_ACT_KILL_PROCESS, deadly_calls); // what stands in a list above stays allowed
+	if (r == 0 && role != SANDBOX_METRICS && role != SANDBOX_RECORDER_THREADS)
+		r = seccomp_rule_add(ctx, SCMP_ACT_KILL_PROCESS, SCMP_SYS(socket), 0);
 	if (r == 0)
 		r = seccomp_load(ctx);
 	seccomp_release(ctx);
@@ -263,10 +300,13 @@ int sandbox_enter(const struct sandbox *s, struct error *e)
 	int r;
 
 	setrlimit(RLIMIT_CORE, &none);
-	if (s->role != SANDBOX_RECORDER && s->role != SANDBOX_RECORDER_THREADS && !SANITIZED)
+	if (s->role != SANDBOX_RECORDER && s->role != SANDBOX_RECORDER_THREADS && s->role != SANDBOX_METRICS &&
+	        !SANITIZED)
 		setrlimit(RLIMIT_NPROC, &none);
-	// A recording belongs to whoever made it; root may read it all the same.
-	r = drop_user(s->uid, s->role == SANDBOX_READER ? 1u << CAP_DAC_READ_SEARCH : 0);
+	// A recording belongs to whoever made it; root may read it all the same, and reach the socket of its capture.
+	r = drop_user(s->uid, s->role == SANDBOX_READER    ? 1u << CAP_DAC_READ_SEARCH
+	                      : s->role == SANDBOX_METRICS ? 1u << CAP_DAC_OVERRIDE
+	                                                   : 0);
 	if (r < 0)
 		return error_set(e, r, "cannot give up privileges: %s", strerror(-r));
 	prctl(PR_SET_DUMPABLE, SANITIZED); // LeakSanitizer must be able to look at its own process
@@ -274,6 +314,9 @@ int sandbox_enter(const struct sandbox *s, struct error *e)
 		return error_set(e, -errno, "cannot set no_new_privs: %s", strerror(errno));
 	if (s->role == SANDBOX_READER)
 		r = landlock_restrict_reading(s->read_dir, SANITIZED ? "/proc" : NULL);
+	else if (s->role == SANDBOX_METRICS)
+		r = landlock_restrict_listing(
+		        s->list_dirs, sizeof(s->list_dirs) / sizeof(s->list_dirs[0]), SANITIZED ? "/proc" : NULL);
 	else
 		r = landlock_restrict(s->write_dirs, s->write_dir_count, SANITIZED ? "/proc" : NULL);
 	if (r == -ENOTSUP)

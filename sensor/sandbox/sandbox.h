@@ -12,7 +12,8 @@ enum sandbox_role {
 	SANDBOX_RECORDER_THREADS, // with a driver that has threads of its own (DPDK): more system calls for its PMDs
 	SANDBOX_KEEPER,
 	SANDBOX_SIGNER,
-	SANDBOX_READER // of a recording; reads as its user can below read_dir, also what only root may read
+	SANDBOX_METRICS, // lists what lies below list_dirs, connects to AF_UNIX sockets of any user that it can reach
+	SANDBOX_READER   // of a recording; reads as its user can below read_dir, also what only root may read
 };
 
 struct sandbox {
@@ -20,7 +21,8 @@ struct sandbox {
 	uint32_t uid;      // UINT32_MAX: keep the present one
 	int write_dirs[2]; // directories below which files may be made, read and written
 	unsigned write_dir_count;
-	int read_dir; // SANDBOX_READER: the directory below which files may be opened, for reading
+	const char *list_dirs[2]; // SANDBOX_METRICS; NULL where there is none
+	int read_dir;             // SANDBOX_READER: the directory below which files may be opened, for reading
 };
 
 // For SANDBOX_RECORDER_THREADS, before the driver opens and starts its threads. These can never write a file but below

@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Reads pages of metrics by a parser of its own, and holds them against `status --json`, a ledger, and docs/.
-equal PORT SEALTAP | ledger PAGE RECORDING | names PAGE FILE... | form PAGE | concurrent PORT N | garbage PORT"""
+equal PORT SEALTAP | ledger PAGE RECORDING | names PAGE FILE... | form PAGE | concurrent PORT N | garbage PORT
+prometheus PORT QUERY VALUE | alert PORT NAME | dashboard PORT FILE: what a Prometheus at that port answers"""
 import json
 import os
 import random
@@ -11,6 +12,8 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
+import urllib.parse
 import urllib.request
 
 SAMPLE = re.compile(r'^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)$')
@@ -265,6 +268,43 @@ def garbage(port):
     scrape(port)
     for s in held:
         s.close()
+
+
+def api(port, path, **args):
+    try:
+        with urllib.request.urlopen("http://127.0.0.1:%s/api/v1/%s?%s" % (port, path, urllib.parse.urlencode(args)), timeout=30) as r:
+            return json.load(r)["data"]
+    except urllib.error.HTTPError as e:
+        raise AssertionError(path, args, e.read()) from None
+
+
+def until(what, holds):
+    limit = time.monotonic() + 60
+    while not holds(got := what()):
+        assert time.monotonic() < limit, got
+        time.sleep(0.2)  # between two questions, within the deadline
+    print(got)
+
+
+def prometheus(port, query, value):
+    until(lambda: api(port, "query", query=query)["result"], lambda got: got and got[0]["value"][1] == value)
+
+
+def alert(port, name):
+    until(lambda: [a["labels"]["alertname"] for a in api(port, "alerts")["alerts"]], lambda got: name in got)
+
+
+def dashboard(port, file):
+    """Every expression is one, and those whose metric is on the page give something."""
+    board = json.load(open(file))
+    exprs = []
+    for expr in [t["expr"] for p in board["panels"] for t in p["targets"]] + [a["expr"] for a in board["annotations"]["list"]]:
+        for name, value in (("$__rate_interval", "30s"), ("$__interval", "30s"), ("$instance", ".*"), ("$sensor", ".*")):
+            expr = expr.replace(name, value)
+        assert "$" not in expr, expr
+        exprs.append(expr)
+    # rates have one after the second scrape; changes of incidents and the stall of an idle capture have none
+    until(lambda: [e for e in exprs if not api(port, "query", query=e)["result"]], lambda without: len(without) < 4)
 
 
 globals()[sys.argv[1]](*sys.argv[2:])

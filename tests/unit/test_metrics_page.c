@@ -119,6 +119,9 @@ static void values_stand_under_their_names(void **state)
 	has(text, "sealtap_retired_packets_total{" RUN_LABELS "} 16");
 	has(text, "sealtap_last_incident_timestamp_seconds{" RUN_LABELS ",incident=\"stalled\"} 1700000001.000000000");
 	has(text, "sealtap_frames_received_total{" LANE_LABELS "} 100");
+	has(text, "sealtap_frames_recorded_total{" LANE_LABELS "} 101");
+	has(text, "sealtap_frames_filtered_total{" LANE_LABELS "} 102");
+	has(text, "sealtap_frames_out_of_scope_total{" LANE_LABELS "} 103");
 	has(text, "sealtap_frames_shunted_total{" LANE_LABELS "} 104");
 	has(text, "sealtap_frames_dropped_total{" LANE_LABELS ",cause=\"pool\"} 105");
 	has(text, "sealtap_frames_dropped_total{" LANE_LABELS ",cause=\"crash\"} 108");

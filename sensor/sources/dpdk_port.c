@@ -418,6 +418,13 @@ static int set_up(const struct source_live_config *config, struct dpdk_port *p, 
 		return error_set(e, r, "interface %s: %s", p->device, strerror(-r));
 	snprintf(p->driver, sizeof(p->driver), "%s", info.driver_name);
 	know_driver(p, config->interface, &info);
+	// Its fanout group has PACKET_FANOUT_FLAG_DEFRAG (rte_eth_af_packet.c), which a group keeps for ever.
+	if (is_driver(p, "net_af_packet"))
+		fprintf(stderr,
+		        "sealtap: %s: the kernel puts IPv4 fragments together before net_af_packet has them: they are "
+		        "not "
+		        "recorded as they came; use --driver afpacket\n",
+		        p->device);
 	if (config->tap == TAP_TAKE && dpdk_port_copies(p))
 		return error_set(e, -ENOTSUP,
 		        "interface %s: %s gets copies of frames, it cannot keep them from the network stack; name a "
@@ -497,7 +504,9 @@ void dpdk_port_describe(const struct dpdk_port *p, char *out, size_t size)
 	        p->huge ? "huge pages" : "no huge pages", p->promiscuous ? "promiscuous" : "not promiscuous",
 	        p->link_up ? "up" : "down", p->mtu, dpdk_port_copies(p) ? "copy" : "take",
 	        p->busy_poll ? ", busy poll" : "", times[p->time], p->sleep_max_ns / 1000 + 50,
-	        is_driver(p, "net_af_packet") ? ", 802.1ad tags come as 802.1Q" : "");
+	        is_driver(p, "net_af_packet")
+	                ? ", 802.1ad tags come as 802.1Q, IPv4 fragments put together by the kernel"
+	                : "");
 }
 
 int dpdk_port_stats(struct dpdk_port *p, uint16_t queue, uint64_t *ret_received, uint64_t *ret_dropped)

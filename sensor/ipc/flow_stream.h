@@ -6,7 +6,8 @@
 //   FLOW_STREAM_ORDER   header, then `count` of struct inspected
 //
 // The order in which frames were looked at decides the records where lanes share flows, so it is kept with them: who
-// repeats the inspection over the sealed segments in this order comes to the same records.
+// repeats the inspection over the sealed segments in this order comes to the same records. Frames that are not named
+// were not looked at: the inspector was behind, or was not there.
 #pragma once
 
 #include <stdint.h>
@@ -19,7 +20,7 @@ enum inspected_kind {
 	INSPECTED_START, // with empty tables: an inspector begins
 	INSPECTED_FRAME, // every packet of one frame of a segment
 	INSPECTED_TICK,  // no packet before `ns` will come: what has been idle until then has ended
-	INSPECTED_SHED,  // this frame was left out
+	INSPECTED_LOST,  // `ns` records were not taken by the flow log in time
 	INSPECTED_END,   // all flows were ended: the recording's end
 	INSPECTED_KINDS
 };
@@ -29,7 +30,7 @@ struct inspected {
 	uint32_t lane;
 	uint32_t segment; // number
 	uint32_t frame;   // in the segment, from 0, frames without packets not counted
-	uint64_t ns;      // of INSPECTED_TICK, since 1970
+	uint64_t ns;      // of INSPECTED_TICK, since 1970; of INSPECTED_LOST, a number
 };
 
 struct flow_stream_header {

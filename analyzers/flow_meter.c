@@ -194,6 +194,11 @@ void flow_meter_packet(struct flow_meter *m, const struct metered_packet *packet
 	}
 }
 
+void flow_meter_tick(struct flow_meter *m, uint64_t ts_ns)
+{
+	flow_table_tick(m->table, ts_ns);
+}
+
 void flow_meter_end(struct flow_meter *m)
 {
 	struct fragment_waiting waiting;

@@ -39,6 +39,8 @@ struct metered_packet {
 	uint32_t lane, segment;
 };
 void flow_meter_packet(struct flow_meter *m, const struct metered_packet *packet);
+// No packet before ts_ns will come: flows that have been idle for their time by then end. Only forward.
+void flow_meter_tick(struct flow_meter *m, uint64_t ts_ns);
 // Ends all flows.
 void flow_meter_end(struct flow_meter *m);
 void flow_meter_stats(const struct flow_meter *m, struct flow_meter_stats *ret_stats);

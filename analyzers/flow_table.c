@@ -304,6 +304,14 @@ struct flow *flow_table_add(struct flow_table *t, const struct decoded_flow *pac
 	return f;
 }
 
+void flow_table_tick(struct flow_table *t, uint64_t ts_ns)
+{
+	if (!t->wheel.started || ts_ns <= t->wheel.latest_ns)
+		return;
+	timer_wheel_clock(&t->wheel, ts_ns);
+	expire(t);
+}
+
 void flow_table_end(struct flow_table *t)
 {
 	while (t->lru_oldest != FLOW_NONE)

@@ -80,6 +80,9 @@ struct flow *flow_table_add(struct flow_table *t, const struct decoded_flow *pac
         enum flow_direction *ret_direction);
 // Fragments of a flow that was just added to, in the direction of that packet: they came before.
 void flow_table_credit(struct flow *flow, enum flow_direction direction, const struct flow_arrival *arrival);
+// Time has come to ts_ns without a packet: ends what has been idle for its time by then. A time before the newest that
+// was seen changes nothing.
+void flow_table_tick(struct flow_table *t, uint64_t ts_ns);
 // Ends every flow, the longest unused first.
 void flow_table_end(struct flow_table *t);
 void flow_table_stats(const struct flow_table *t, struct flow_table_stats *ret_stats);

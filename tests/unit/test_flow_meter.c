@@ -143,6 +143,32 @@ static void lanes_are_named_up_to_a_number(void **state)
 	flow_meter_free(m);
 }
 
+// A flow that is idle for its time ends without another packet, and not before; a tick from the past is no time.
+static void time_without_packets_ends_flows(void **state)
+{
+	static const uint8_t p[28] = {
+	        0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2, 0, 1, 0, 2, 0, 8};
+	struct taken t = {0};
+	const struct flow_meter_config config = {.flows_max = 64, .idle_other_ns = 60 * S, .record = take, .user = &t};
+	struct flow_meter *m;
+
+	assert_int_equal(flow_meter_new(&config, &m), 0);
+	flow_meter_tick(m, START + 5000 * S); // there is no flow yet, nor a time
+	send(m, p, sizeof(p), START, 0);
+	flow_meter_tick(m, START + 59 * S);
+	assert_int_equal(t.count, 0);
+	flow_meter_tick(m, START - 7200 * S); // would, taken for the time, make the next tick two hours
+	flow_meter_tick(m, START + 59 * S + 1);
+	assert_int_equal(t.count, 0);
+	flow_meter_tick(m, START + 63 * S);
+	assert_int_equal(t.count, 1);
+	assert_int_equal(t.records[0].reason, FLOW_REASON_TIMEOUT);
+	assert_int_equal(t.records[0].end_ns, START);
+	flow_meter_end(m);
+	assert_int_equal(t.count, 1);
+	flow_meter_free(m);
+}
+
 // From the baseline of corelight/community-id-spec, seed 0.
 static void community_ids_are_the_published_ones(void **state)
 {
@@ -338,6 +364,7 @@ int main(void)
 	        cmocka_unit_test(fragments_without_a_first_are_a_flow_without_ports),
 	        cmocka_unit_test(many_fragments_lose_no_count),
 	        cmocka_unit_test(lanes_are_named_up_to_a_number),
+	        cmocka_unit_test(time_without_packets_ends_flows),
 	        cmocka_unit_test(community_ids_are_the_published_ones),
 	        cmocka_unit_test(fields_have_one_name_each),
 	        cmocka_unit_test(docs_list_every_field),

@@ -35,11 +35,7 @@ static int set_pair(struct run_options *o, const yaml_event_t *value, char *name
 	struct error inner;
 	char *copy = keep((const char *)value->data.scalar.value);
 	int r = copy ? 0 : -ENOMEM;
-
-	bool *flag = strcmp(name, "json") == 0                                           ? &o->json
-	             : strcmp(name, "no-promisc") == 0                                   ? &o->no_promisc
-	             : strcmp(name, "busy-poll") == 0 && strcmp(o->verb, "capture") == 0 ? &o->busy_poll
-	                                                                                 : NULL;
+	bool *flag = run_options_flag(o, name);
 
 	if (r == 0 && flag) {
 		if (strcmp(copy, "true") != 0 && strcmp(copy, "false") != 0)

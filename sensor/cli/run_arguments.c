@@ -14,14 +14,8 @@ static int take(struct run_options *o, int c, const char *name, const char *valu
 		return run_options_set(o, "output", value, e);
 	case RUN_NAMED:
 		return run_options_set(o, name, value, e);
-	case RUN_JSON:
-		o->json = true;
-		return 0;
-	case RUN_NO_PROMISC:
-		o->no_promisc = true;
-		return 0;
-	case RUN_BUSY_POLL:
-		o->busy_poll = true;
+	case RUN_FLAG:
+		*run_options_flag(o, name) = true;
 		return 0;
 	default: // RUN_CONFIG was taken before
 		return 0;

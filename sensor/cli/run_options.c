@@ -16,11 +16,14 @@
 #include "sensor/cli/cli.h"
 #include "sensor/cli/quantity.h"
 #include "sensor/ipc/core_list.h"
+#include "sensor/ipc/loan.h"
 
 // Users of the roles where the system has none of their own: in the range that systemd keeps for services' transient
 // users (61184 to 65519), which nobody logs in with.
 #define RECORDER_UID 61801u
 #define KEEPER_UID 61802u
+#define INSPECTOR_UID 61803u
+#define FLOWLOG_UID 61804u
 
 void run_options_init(struct run_options *o, const char *verb)
 {
@@ -36,10 +39,28 @@ void run_options_init(struct run_options *o, const char *verb)
 	        .segment_mib = 512,
 	        .segment_ns = 300 * 1000000000ULL,
 	        .min_free_percent = strcmp(verb, "capture") == 0 ? 2 : 0,
+	        .flow_threads = cores < 16                     ? 1
+	                        : cores / 8 < LOAN_WORKERS_MAX ? (uint64_t)cores / 8
+	                                                       : LOAN_WORKERS_MAX,
 	        .sealers = strcmp(verb, "capture") == 0 ? 0
 	                   : cores > 64                 ? 64
 	                                                : (uint64_t)cores,
 	};
+}
+
+bool *run_options_flag(struct run_options *o, const char *name)
+{
+	const bool capture = strcmp(o->verb, "capture") == 0;
+
+	if (strcmp(name, "json") == 0)
+		return &o->json;
+	if (capture && strcmp(name, "no-promisc") == 0)
+		return &o->no_promisc;
+	if (capture && strcmp(name, "busy-poll") == 0)
+		return &o->busy_poll;
+	if (capture && strcmp(name, "no-flows") == 0)
+		return &o->no_flows;
+	return !capture && strcmp(name, "flows") == 0 ? &o->flows : NULL;
 }
 
 static int number(const char *name, const char *value, uint64_t least, uint64_t most, uint64_t *ret, struct error *e)
@@ -206,6 +227,8 @@ int run_options_set(struct run_options *o, const char *name, const char *value, 
 		return number(name, value, 4, 2047, &o->ring_mib, e);
 	if (strcmp(name, "sealers") == 0)
 		return number(name, value, 1, 256, &o->sealers, e);
+	if (strcmp(name, "flow-threads") == 0)
+		return number(name, value, 1, LOAN_WORKERS_MAX, &o->flow_threads, e);
 	if (strcmp(name, "rx-cores") == 0 && strcmp(o->verb, "capture") == 0)
 		return cores(name, value, &o->rx_cores, e);
 	if (strcmp(name, "seal-cores") == 0 && strcmp(o->verb, "capture") == 0)
@@ -280,8 +303,10 @@ static uint64_t min_free_bytes(const struct run_options *o, const char *recordin
 
 static uint32_t role_uid(const char *user, uint32_t otherwise)
 {
-	struct passwd *pw = getpwnam(user);
+	struct passwd *pw = geteuid() == 0 ? getpwnam(user) : NULL;
 
+	if (geteuid() != 0)
+		return UINT32_MAX;
 	return pw ? pw->pw_uid : otherwise;
 }
 
@@ -342,7 +367,7 @@ int run_options_job(const struct run_options *o, enum job_kind kind, unsigned so
 	// cache.
 	job->pool_blocks = (uint32_t)(o->pool_mib           ? o->pool_mib
 	                              : kind == JOB_CAPTURE ? JOB_POOL_BLOCKS
-	                                                    : 2 * o->sealers + 2);
+	                                                    : 2 * o->sealers + 2 + (o->flows ? 4 : 0));
 	job->sealers = (uint32_t)o->sealers;
 	job->rx_cores = o->rx_cores;
 	job->seal_cores = o->seal_cores;
@@ -351,6 +376,8 @@ int run_options_job(const struct run_options *o, enum job_kind kind, unsigned so
 	job->tap = o->tap;
 	job->busy_poll = o->busy_poll;
 	job->nic_time = o->nic_time;
+	job->flows = kind == JOB_INGEST && o->flows;
+	job->flow_threads = (uint32_t)o->flow_threads;
 	job->flush_ms = (uint32_t)o->flush_ms;
 	job->snaplen = (uint32_t)o->snaplen;
 	job->level = o->level;
@@ -359,8 +386,10 @@ int run_options_job(const struct run_options *o, enum job_kind kind, unsigned so
 	job->json = o->json;
 	job->owner_uid = sudo_uid ? (uint32_t)strtoul(sudo_uid, NULL, 10) : getuid();
 	job->owner_gid = sudo_gid ? (uint32_t)strtoul(sudo_gid, NULL, 10) : getgid();
-	job->role_uid[0] = geteuid() == 0 ? role_uid("sealtap-recorder", RECORDER_UID) : UINT32_MAX;
-	job->role_uid[1] = geteuid() == 0 ? role_uid("sealtap-keeper", KEEPER_UID) : UINT32_MAX;
+	job->role_uid[JOB_RECORDER] = role_uid("sealtap-recorder", RECORDER_UID);
+	job->role_uid[JOB_KEEPER] = role_uid("sealtap-keeper", KEEPER_UID);
+	job->role_uid[JOB_INSPECTOR] = role_uid("sealtap-inspector", INSPECTOR_UID);
+	job->role_uid[JOB_FLOWLOG] = role_uid("sealtap-flowlog", FLOWLOG_UID);
 	*ret_job = job;
 	return 0;
 }

@@ -35,6 +35,9 @@ struct run_options {
 	uint32_t direction;  // 1 in, 2 out, 0 both
 	uint32_t tap;        // enum tap
 	bool busy_poll;
+	bool flows;    // of ingest
+	bool no_flows; // of capture
+	uint64_t flow_threads;
 	bool nic_time;
 	uint64_t flush_ms;
 	uint64_t segment_mib;
@@ -46,12 +49,14 @@ struct run_options {
 };
 
 // struct option.val of long options; the letters i, o and h mean interface, output and help.
-enum { RUN_NAMED = 256, RUN_CONFIG, RUN_JSON, RUN_NO_PROMISC, RUN_BUSY_POLL };
+enum { RUN_NAMED = 256, RUN_CONFIG, RUN_FLAG };
 #define RUN_GO_ON (-1)
 
 void run_options_init(struct run_options *o, const char *verb);
-// One option by its long name; the same table serves flags and the configuration file. 0, or -EINVAL with e.
+// One option by its long name; the same table serves the command line and the configuration file. 0, or -EINVAL with e.
 int run_options_set(struct run_options *o, const char *name, const char *value, struct error *e);
+// One that takes no value: where it is kept, or NULL when the verb has none of that name.
+bool *run_options_flag(struct run_options *o, const char *name);
 // The whole command line, and the configuration it names. RUN_GO_ON, or an exit code when all is said; optind is then
 // at the arguments that are no options.
 int run_options_parse(struct run_options *o, int argc, char **argv, const char *letters, const struct option *options,

@@ -46,6 +46,8 @@ static const char help[] =
         "      --seal-cores LIST          cores for sealers, one each (default: from four cores on, those that are "
         "not\n"
         "                                 kept free for receiving)\n"
+        "      --no-flows                 do not inspect flows while recording; `sealtap flows` does it later\n"
+        "      --flow-threads N           threads that inspect (default: one for eight cores)\n"
         "      --flush-ms N               a crash of a process costs at most so much (default 1000)\n"
         "      --driver afpacket|dpdk|pcap|xdp\n"
         "                                 how to capture (default afpacket). afpacket sees a copy of every frame, "
@@ -95,10 +97,12 @@ static const struct option options[] = {
         {"driver", required_argument, NULL, RUN_NAMED},
         {"tap", required_argument, NULL, RUN_NAMED},
         {"time", required_argument, NULL, RUN_NAMED},
-        {"busy-poll", no_argument, NULL, RUN_BUSY_POLL},
+        {"busy-poll", no_argument, NULL, RUN_FLAG},
         {"dpdk-args", required_argument, NULL, RUN_NAMED},
-        {"json", no_argument, NULL, RUN_JSON},
-        {"no-promisc", no_argument, NULL, RUN_NO_PROMISC},
+        {"json", no_argument, NULL, RUN_FLAG},
+        {"no-flows", no_argument, NULL, RUN_FLAG},
+        {"flow-threads", required_argument, NULL, RUN_NAMED},
+        {"no-promisc", no_argument, NULL, RUN_FLAG},
         {"help", no_argument, NULL, 'h'},
         {0},
 };

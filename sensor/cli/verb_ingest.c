@@ -23,6 +23,8 @@ static const char help[] =
         "      --segment-size MIB         new segment after so much raw data (default 512)\n"
         "      --pool MIB                 memory for blocks (default 32)\n"
         "      --sealers N                threads that commit and compress (default: one per core)\n"
+        "      --flows                    inspect flows too, and log them in the recording\n"
+        "      --flow-threads N           threads that inspect (default: one for eight cores)\n"
         "      --config FILE              YAML with any of these options as `name: value`; flags override it\n"
         "      --json                     a line of JSON at the end, on stdout\n"
         "\n"
@@ -40,8 +42,10 @@ static const struct option options[] = {
         {"pool", required_argument, NULL, RUN_NAMED},
         {"sealers", required_argument, NULL, RUN_NAMED},
         {"flush-ms", required_argument, NULL, RUN_NAMED},
+        {"flows", no_argument, NULL, RUN_FLAG},
+        {"flow-threads", required_argument, NULL, RUN_NAMED},
         {"config", required_argument, NULL, RUN_CONFIG},
-        {"json", no_argument, NULL, RUN_JSON},
+        {"json", no_argument, NULL, RUN_FLAG},
         {"help", no_argument, NULL, 'h'},
         {0},
 };

@@ -16,6 +16,8 @@
 
 enum job_kind { JOB_CAPTURE = 1, JOB_INGEST = 2 };
 
+enum job_role { JOB_RECORDER, JOB_KEEPER, JOB_INSPECTOR, JOB_FLOWLOG, JOB_ROLES };
+
 struct job_source {
 	char name[1024]; // interface, path, or "-"
 };
@@ -42,12 +44,14 @@ struct job {
 	uint32_t json;      // reports on stdout as JSON
 	uint32_t owner_uid; // who owns the finished recording
 	uint32_t owner_gid;
-	uint32_t role_uid[2]; // recorder, keeper; UINT32_MAX: keep the present one
-	uint32_t rx_threads;  // per interface; 0: what the driver finds right
-	uint32_t direction;   // as in the epb_flags word: 1 in, 2 out; 0: both
-	uint32_t tap;         // enum tap of source.h
+	uint32_t role_uid[JOB_ROLES]; // UINT32_MAX: keep the present one
+	uint32_t rx_threads;          // per interface; 0: what the driver finds right
+	uint32_t direction;           // as in the epb_flags word: 1 in, 2 out; 0: both
+	uint32_t tap;                 // enum tap of source.h
 	uint32_t busy_poll;
-	uint32_t nic_time;  // the NIC's time stamps
+	uint32_t nic_time; // the NIC's time stamps
+	uint32_t flows;    // are inspected, and logged in the recording
+	uint32_t flow_threads;
 	cpu_set_t rx_cores; // none: as the recorder finds right
 	cpu_set_t seal_cores;
 	char recording[1024]; // directory to make

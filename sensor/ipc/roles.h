@@ -14,6 +14,13 @@
 #define RECORDER_SEGMENTS_FD 6 // directory segments/
 #define RECORDER_EXTRAS_FD 7   // directory sources/
 #define RECORDER_POOL_FD 8     // memfd of the block pool
+#define RECORDER_LOANS_FD 9    // where flows are wanted: struct loans ...
+#define RECORDER_REPLY_FD 10   // ... and struct loan_reply (loan.h)
+
+#define INSPECTOR_LOANS_FD 4 // read-only
+#define INSPECTOR_REPLY_FD 5
+#define INSPECTOR_POOL_FD 6  // read-only
+#define INSPECTOR_FLOWS_FD 7 // to the flow log (flow_stream.h)
 
 #define SUPERVISOR_KEY_FD 4     // origin private key: handed to the signer unread
 #define SUPERVISOR_ORIGINS_FD 5 // handed to the keeper

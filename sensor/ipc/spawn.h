@@ -7,7 +7,7 @@
 
 #include "sealtap/error.h"
 
-#define SPAWN_FDS_MAX 8
+#define SPAWN_FDS_MAX 16
 
 // The path of NAME: 0, or a negative errno with e.
 int role_path(const char *name, char *out, unsigned long size, struct error *e);

@@ -206,7 +206,7 @@ int main(void)
 	secret_keys_init();
 	lock_memory();
 	if (sandbox_enter(&(struct sandbox){.role = SANDBOX_KEEPER,
-	                          .uid = k.job->role_uid[1],
+	                          .uid = k.job->role_uid[JOB_KEEPER],
 	                          .write_dirs = {KEEPER_DIR_FD},
 	                          .write_dir_count = 1},
 	            &e) < 0)

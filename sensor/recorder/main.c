@@ -208,7 +208,7 @@ int main(void)
 		return fail((error_set(&e, -ENOTSUP, "this OpenSSL has no SHA-256"), &e));
 	driver = job->kind == JOB_CAPTURE ? live_driver_find(job->driver) : NULL;
 	sandbox = (struct sandbox){.role = SANDBOX_RECORDER,
-	        .uid = job->role_uid[0],
+	        .uid = job->role_uid[JOB_RECORDER],
 	        .write_dirs = {RECORDER_SEGMENTS_FD, RECORDER_EXTRAS_FD},
 	        .write_dir_count = 2};
 	if (driver && driver->own_threads) {

@@ -11,6 +11,7 @@
 
 #include "sensor/filter/filter.h"
 #include "sensor/ipc/roles.h"
+#include "sensor/recorder/lender.h"
 #include "sensor/recorder/machine.h"
 #include "sensor/recorder/notary.h"
 #include "sensor/recorder/run.h"
@@ -173,6 +174,25 @@ static int channel_init(struct recorder *r, struct channel *c)
 	return 0;
 }
 
+static int open_lender(struct recorder *r, struct error *e)
+{
+	struct lender_config config = {.workers = r->job->flow_threads,
+	        .blocks = r->pool.blocks,
+	        .rx_count = r->rx_count,
+	        .share = r->pool.blocks / r->rx_count,
+	        .lossless = r->job->kind == JOB_INGEST};
+	struct loan_reply *reply = NULL;
+	int result = loans_map(RECORDER_LOANS_FD, true, &config.loans, e);
+
+	if (result == 0)
+		result = loan_reply_map(RECORDER_REPLY_FD, false, &reply, e);
+	if (result < 0)
+		return result;
+	config.reply = reply;
+	result = lender_new(&config, &r->lender);
+	return result < 0 ? error_set(e, result, "out of memory for loans") : 0;
+}
+
 int recorder_open(struct recorder *r, const struct job *job, struct error *e)
 {
 	int result;
@@ -236,12 +256,15 @@ int recorder_open(struct recorder *r, const struct job *job, struct error *e)
 		result = notary_new(r, &r->notary);
 	if (result == 0)
 		result = writer_new(r, RECORDER_SEGMENTS_FD, &r->writer);
-	return result < 0 ? error_set(e, result, "out of memory for the pipeline") : 0;
+	if (result < 0)
+		return error_set(e, result, "out of memory for the pipeline");
+	return job->flows ? open_lender(r, e) : 0;
 }
 
 void recorder_free(struct recorder *r)
 {
 	writer_free(r->writer);
+	lender_free(r->lender);
 	notary_free(r->notary);
 	segment_table_free(r->segments);
 	for (unsigned i = 0; r->rx && i < r->rx_count; i++) {
@@ -268,6 +291,21 @@ void recorder_free(struct recorder *r)
 	free(r->extra_fd);
 	filter_free(r->filter);
 	link_watch_free(r->links);
+}
+
+// What is on loan stays where it is when this process has gone. What waits to be lent goes on loan first.
+static void end_loans(struct recorder *r, void (*tick)(struct recorder *r, void *context), void *context)
+{
+	uint32_t id;
+
+	if (!r->lender)
+		return;
+	while (lender_waits(r->lender)) {
+		tick(r, context);
+		while (lender_returned(r->lender, &id))
+			;
+	}
+	lender_end(r->lender);
 }
 
 static bool rx_done(const struct recorder *r)
@@ -310,5 +348,6 @@ int recorder_run(struct recorder *r, void (*tick)(struct recorder *r, void *cont
 	pthread_join(writer, NULL);
 	notary_finish(r->notary);
 	pthread_join(notary, NULL);
+	end_loans(r, tick, context);
 	return atomic_load(&r->stop) == STOP_FAILED ? error_set(e, -EPIPE, "the recording could not be completed") : 0;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The recorder's threads and what passes between them. Data's path: source -> RX -> sealer -> writer -> (block free)
-// RX, and beside it writer -> notary -> keeper. Each struct says which thread owns it.
+// The recorder's threads and what passes between them. Data's path: source -> RX -> sealer -> writer (-> lender)
+// -> (block free) RX, and beside it writer -> notary -> keeper. Each struct says which thread owns it.
 #pragma once
 
 #include <pthread.h>
@@ -108,6 +108,7 @@ struct sealer {
 
 struct writer;
 struct notary;
+struct lender;
 
 enum stop_reason {
 	STOP_NONE,
@@ -141,6 +142,7 @@ struct recorder {
 	struct writer *writer;
 	struct notary *notary;
 	struct segment_table *segments;
+	struct lender *lender; // NULL: nobody inspects
 	struct retention retention;
 
 	pthread_mutex_t keeper_mutex; // one request and its answer at a time

@@ -34,7 +34,8 @@ static void block_start(struct rx *rx, struct rx_lane *lane, uint32_t id)
 	struct block *b = &rx->recorder->pool.block[id];
 
 	b->lane = lane->id;
-	b->seq = lane->shared->next_seq++;
+	b->seq = lane->shared->next_seq;
+	__atomic_store_n(&lane->shared->next_seq, b->seq + 1, __ATOMIC_RELAXED); // the writer looks at it meanwhile
 	b->segment = lane->shared->segment;
 	b->flags = 0;
 	b->first_packet = lane->segment_packets;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Writer thread: puts sealed blocks into segment files in lane order, keeps the lanes' counters at block boundaries,
-// and gives blocks back once their frames are in the file. It neither syncs nor talks to the keeper: the notary does.
+// and once their frames are in the file gives blocks back, by way of the inspector where there is one. It neither syncs
+// nor talks to the keeper: the notary does.
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -9,8 +10,12 @@
 #include <unistd.h>
 
 #include "sensor/recorder/clock.h"
+#include "sensor/recorder/lender.h"
 #include "sensor/recorder/notary.h"
 #include "sensor/recorder/segment_file.h"
+
+#define LOAN_LOOK_MS 10
+#define TICK_BEHIND_NS 10000000000ULL // longer than a frame waits for its RX thread
 
 struct pending {       // by block id
 	uint32_t next; // in the lane's list
@@ -18,6 +23,8 @@ struct pending {       // by block id
 	uint32_t sealer;
 	uint32_t slot;
 	uint64_t end; // file offset behind its frame, once appended
+	bool recorded;
+	uint32_t frame; // number in the segment, when it was
 };
 
 struct writer_loss {
@@ -162,10 +169,42 @@ static void block_free(struct writer *w, uint32_t id)
 {
 	struct rx *rx = &w->recorder->rx[w->block_rx[id]];
 
-	atomic_store_explicit(&w->recorder->pool.block[id].state, BLOCK_FREE, memory_order_release);
 	if (!ring_push(&rx->returned, id))
 		abort(); // the ring has room for every block
 	doorbell_ring(&rx->bell);
+}
+
+// Its frame is in the file. The inspector comes first to a block that was recorded.
+static void release(struct writer *w, uint32_t id)
+{
+	const struct recorder *r = w->recorder;
+	const struct pending *p = &w->pending[id];
+	struct block *b = &r->pool.block[id];
+
+	// From here on a successor has no use for it.
+	atomic_store_explicit(&b->state, BLOCK_FREE, memory_order_release);
+	if (r->lender && p->recorded) {
+		const struct loan loan = {.kind = LOAN_BLOCK,
+		        .block = id,
+		        .lane = b->lane,
+		        .segment = b->segment,
+		        .frame = p->frame,
+		        .linktype = r->pool.shared->lane[b->lane].linktype,
+		        .bytes = block_bytes(b),
+		        .packets = block_packets(b)};
+
+		if (lender_lend(r->lender, &loan, w->block_rx[id]))
+			return;
+	}
+	block_free(w, id);
+}
+
+static void take_back(struct writer *w)
+{
+	uint32_t id;
+
+	while (w->recorder->lender && lender_returned(w->recorder->lender, &id))
+		block_free(w, id);
 }
 
 static void release_held(struct writer *w, struct writer_lane *l)
@@ -177,7 +216,7 @@ static void release_held(struct writer *w, struct writer_lane *l)
 
 		l->held = w->pending[id].next;
 		w->held_count--;
-		block_free(w, id);
+		release(w, id);
 	}
 }
 
@@ -359,6 +398,8 @@ static void write_block(struct writer *w, uint32_t id)
 	if (packets > 0 && (r < 0 || w->full)) {
 		disk += packets;
 	} else if (packets > 0) {
+		p->recorded = true;
+		p->frame = (uint32_t)l->file->frames - 1;
 		l->file->packets += packets;
 		if (b->ts_min < l->file->ts_min)
 			l->file->ts_min = b->ts_min;
@@ -483,6 +524,24 @@ static void give_progress(struct writer *w)
 		notary_job_give(w->recorder->notary, job);
 }
 
+// Nothing that was received is on its way to a segment, so what comes will be newer than what the kernel and RX hold
+// back. The inspector then ends what has been idle, also on a silent wire.
+static void tick(struct writer *w)
+{
+	const struct recorder *r = w->recorder;
+	const struct pool_shared *shared = r->pool.shared;
+	uint32_t lanes = atomic_load(&shared->lane_count);
+
+	for (uint32_t i = 0; i < lanes; i++) {
+		const struct writer_lane *l = w->lane[i];
+		uint64_t published = __atomic_load_n(&shared->lane[i].next_seq, __ATOMIC_RELAXED);
+
+		if (l ? l->next_seq != published || l->held != BLOCK_NONE : published != 0)
+			return;
+	}
+	lender_tick(r->lender, real_ns() - TICK_BEHIND_NS - r->job->flush_ms * 1000000ULL);
+}
+
 void *writer_main(void *arg)
 {
 	struct writer *w = arg;
@@ -497,10 +556,14 @@ void *writer_main(void *arg)
 		bool last = atomic_load(&r->sealers_gone);
 		bool any = drain(w);
 		uint64_t now = monotonic_ns();
+		int wait_ms;
 
+		take_back(w);
 		if (now >= next) {
 			flush_all(w);
 			give_progress(w);
+			if (r->lender && r->job->kind == JOB_CAPTURE)
+				tick(w);
 			next = now + interval;
 		} else if (!any && w->held_count > r->pool.blocks / 4) {
 			flush_all(w); // nothing to do, and blocks are getting scarce
@@ -509,7 +572,10 @@ void *writer_main(void *arg)
 			continue;
 		if (last)
 			break;
-		doorbell_wait(&w->bell, seen, (int)((next - now) / 1000000) + 1);
+		wait_ms = (int)((next - now) / 1000000) + 1;
+		if (wait_ms > LOAN_LOOK_MS && r->lender && lender_has_loans(r->lender))
+			wait_ms = LOAN_LOOK_MS; // nobody rings when a loan is over
+		doorbell_wait(&w->bell, seen, wait_ms);
 	}
 	give_progress(w);
 	return NULL;

@@ -96,7 +96,7 @@ static void find_out(const struct job *job, struct recording *r)
 int recording_make(const struct job *job, struct recording *ret_recording, struct error *e)
 {
 	struct recording r = {.dir_fd = -1, .segments_fd = -1, .sources_fd = -1};
-	uint32_t recorder = job->role_uid[0], keeper = job->role_uid[1];
+	uint32_t recorder = job->role_uid[JOB_RECORDER], keeper = job->role_uid[JOB_KEEPER];
 	int fd = -1;
 
 	if (mkdir(job->recording, DIR_MODE) < 0) {
@@ -185,7 +185,7 @@ void recording_hand_over(const struct job *job, struct recording *r)
 {
 	int fd;
 
-	if (job->role_uid[0] == UINT32_MAX)
+	if (job->role_uid[JOB_RECORDER] == UINT32_MAX)
 		return;
 	fd = openat(r->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)

@@ -14,7 +14,7 @@ struct lane_merge {
 	bool handed_out; // heap[0]'s packet
 };
 
-// All is borrowed; choice may be NULL: every packet. 0 or a negative errno; to be released in either case.
+// All is borrowed; choice may be NULL: everything is read. 0 or a negative errno; to be released in either case.
 int lane_merge_init(struct lane_merge *m, int dirfd, const struct segment_list *list,
         const struct packet_choice *choice, struct verify_report *report);
 void lane_merge_release(struct lane_merge *m);

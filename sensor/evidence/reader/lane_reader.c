@@ -365,16 +365,13 @@ static int frame_next(struct lane_reader *r)
 
 int lane_reader_next(struct lane_reader *r)
 {
-	const struct packet_choice *choice = r->tools->choice;
 	const char *reason;
 	int error = 0;
 
 	r->has_head = false;
 	for (;;) {
 		// frame_open has walked all blocks of this frame already.
-		while (r->content && segment_packet_next(&r->at, &r->head, &reason) > 0) {
-			if (choice && choice->wants && !choice->wants(choice->user, r->lane, &r->head))
-				continue;
+		if (r->content && segment_packet_next(&r->at, &r->head, &reason) > 0) {
 			r->has_head = true;
 			return 0;
 		}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a reader of packets wants out of a recording, and what it wants to be told while it is read: asked by
-// lane_reader for every segment, frame and packet. Every function may be NULL. One thread.
+// lane_reader for every segment and frame, and by packet_merge for every packet. Every function may be NULL. One thread.
 #pragma once
 
 #include <stdbool.h>
@@ -44,6 +44,7 @@ struct packet_choice {
 	void (*frame)(void *user, const struct frame_seen *frame);
 	// A sealed segment has been read whole, and all of it holds.
 	void (*segment)(void *user, const struct listed_lane *lane, uint32_t segment);
+	// In the order of lane_merge.
 	bool (*wants)(void *user, const struct listed_lane *lane, const struct segment_packet *packet);
 	void *user;
 };

@@ -125,12 +125,14 @@ static int write_packet(struct merge *m, const struct lane_reader *lane)
 	return 0;
 }
 
-static int merge_packets(struct merge *m, uint64_t *packets)
+static int merge_packets(struct merge *m, const struct packet_choice *choice, uint64_t *packets)
 {
 	const struct lane_reader *lane;
 	int r;
 
 	while ((r = lane_merge_next(&m->lanes, &lane)) == 0 && lane) {
+		if (choice && choice->wants && !choice->wants(choice->user, lane->lane, &lane->head))
+			continue;
 		r = write_packet(m, lane);
 		if (r < 0)
 			return r;
@@ -153,7 +155,7 @@ static int merge_run(struct merge *m, const struct segment_list *list, const str
 	for (size_t i = 0; i < list->lane_count && r == 0; i++)
 		r = write_interface(m, list->lanes[i]);
 	if (r == 0)
-		r = merge_packets(m, &result->packets);
+		r = merge_packets(m, choice, &result->packets);
 	result->beyond_signed = lane_merge_beyond_signed(&m->lanes);
 	result->frames = m->lanes.tools.frames;
 	return r;

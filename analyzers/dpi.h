@@ -37,3 +37,6 @@ void dpi_finish(struct dpi *d, struct flow *flow);
 // Frees what the flow holds.
 void dpi_forget(struct dpi *d, struct flow *flow);
 void dpi_stats(const struct dpi *d, struct dpi_stats *ret_stats);
+// The names that describe gives, one by one for i below DPI_APPS_MAX; NULL: that number has none.
+#define DPI_APPS_MAX 2048u
+const char *dpi_app_name(struct dpi *d, unsigned i);

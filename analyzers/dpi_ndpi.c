@@ -466,3 +466,12 @@ void dpi_stats(const struct dpi *d, struct dpi_stats *ret_stats)
 {
 	*ret_stats = d->stats;
 }
+
+const char *dpi_app_name(struct dpi *d, unsigned i)
+{
+	// What has no protocol is given the name of the unknown one.
+	const char *name = ndpi_get_proto_name(d->module, (uint16_t)i);
+
+	return i == NDPI_PROTOCOL_UNKNOWN || name != ndpi_get_proto_name(d->module, NDPI_PROTOCOL_UNKNOWN) ? name
+	                                                                                                   : NULL;
+}

@@ -37,3 +37,8 @@ void dpi_forget(struct dpi *d, struct flow *flow)
 void dpi_stats(const struct dpi *d, struct dpi_stats *ret_stats)
 {
 }
+
+const char *dpi_app_name(struct dpi *d, unsigned i)
+{
+	return NULL;
+}

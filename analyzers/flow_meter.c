@@ -215,3 +215,8 @@ void flow_meter_stats(const struct flow_meter *m, struct flow_meter_stats *ret_s
 	if (m->dpi)
 		dpi_stats(m->dpi, &ret_stats->dpi);
 }
+
+struct dpi *flow_meter_dpi(struct flow_meter *m)
+{
+	return m->dpi;
+}

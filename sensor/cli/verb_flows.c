@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// `sealtap flows`: the flows of a recording, derived from its packets. What parses them is hostile ground: before the
-// first byte of the recording is read, this process gives up everything but reading it (SANDBOX_READER).
+// `sealtap flows`: the flows of a recording, derived from its packets by flow_reading, in a process that can do nothing
+// else.
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,26 +15,22 @@
 #include "sensor/cli/flow_export.h"
 #include "sensor/cli/flow_filter.h"
 #include "sensor/cli/flow_print.h"
+#include "sensor/cli/flow_reading.h"
 #include "sensor/cli/packet_output.h"
 #include "sensor/cli/quantity.h"
 #include "sensor/evidence/digest.h"
-#include "sensor/evidence/reader/lane_merge.h"
 #include "sensor/evidence/reader/recording_dir.h"
-#include "sensor/sandbox/sandbox.h"
 
 static const char usage[] =
-        "usage: sealtap flows RECORDING [--json | --csv] [--host ADDRESS[/BITS]] [--port N] [--app NAME]\n"
-        "                     [--proto NAME] [--community-id ID] [--from TIME] [--to TIME]\n"
+        "usage: sealtap flows RECORDING [--json | --csv]\n"
+        "                       " FLOW_FILTER_SYNOPSIS "\n"
         "\n"
         "Derives the flows from the packets, anew each time, and shows each when it ends. Works while a recording is\n"
         "being made and after a crash: then up to the last whole frame.\n"
         "\n"
         "  --json                one object a line, in the names of Suricata's EVE (docs/flows.md lists them); the\n"
         "                        summary on standard error is JSON then too\n"
-        "  --csv                 the same fields as columns\n"
-        "  --host, --port        of either side\n"
-        "  --app NAME            protocol or application as nDPI names them: tls, facebook, tls.facebook\n"
-        "  --proto NAME          tcp, udp, icmp, ipv6-icmp, sctp and so on, or a number\n"
+        "  --csv                 the same fields as columns\n" FLOW_FILTER_HELP
         "  --from, --to TIME     the flow was there in between: 2026-03-01T09:30:00.25Z, with +01:00, or seconds "
         "since\n"
         "                        1970\n"
@@ -56,16 +51,12 @@ static const char usage[] =
 struct flows {
 	const char *recording_path;
 	enum flow_output output;
-	bool no_dpi;
 	struct flow_filter filter;
 	struct flow_export export;
 	char deadline_ms[16]; // of it
-	struct flow_meter_config meter_config;
-	struct flow_meter *meter;
+	struct flow_reading reading;
 	char recording[2 * DIGEST_LEN + 1];
-	const struct verify_report *report;
 	uint64_t shown;
-	int error;
 };
 
 static void take_record(void *user, const struct flow_record *record)
@@ -78,46 +69,22 @@ static void take_record(void *user, const struct flow_record *record)
 		return;
 	f->shown++;
 	r.recording = f->recording;
-	r.sensor = f->report->sensor;
-	r.complete = complete_word(f->report->complete);
+	r.sensor = f->reading.report->sensor;
+	r.complete = complete_word(f->reading.report->complete);
 	error = flow_print(f->output, &r);
+	if (error == 0 && ferror(stdout))
+		error = -EIO;
 	if (error == 0 && f->export.argc > 0)
 		error = flow_export_put(&f->export, &r);
-	if (error < 0 && f->error == 0)
-		f->error = error;
+	if (error < 0 && f->reading.error == 0)
+		f->reading.error = error;
 }
 
-static int read_packets(struct flows *f, struct lane_merge *merge)
-{
-	const struct lane_reader *lane;
-	int r;
-
-	while ((r = lane_merge_next(merge, &lane)) == 0 && lane) {
-		const struct commit_packet *p = &lane->head.packet;
-		const struct metered_packet packet = {.data = p->data,
-		        .caplen = p->caplen,
-		        .origlen = p->origlen,
-		        .linktype = lane->lane->linktype,
-		        .ts_ns = p->ts_ns,
-		        .lane = lane->lane->number,
-		        .segment = (uint32_t)(lane->next_segment - 1)};
-
-		flow_meter_packet(f->meter, &packet);
-		if (f->error < 0)
-			return f->error;
-		if (ferror(stdout))
-			return -EIO;
-	}
-	if (r == 0)
-		flow_meter_end(f->meter);
-	return r < 0 ? r : f->error;
-}
-
-static int tell(struct flows *f, int error, bool beyond_signed)
+static int tell(struct flows *f, int error)
 {
 	const bool json = f->output == FLOW_OUTPUT_JSON;
 	struct flow_meter_stats stats;
-	int code = packet_findings_print("flows", f->report);
+	int code = packet_findings_print("flows", f->reading.report);
 
 	if (fflush(stdout) < 0 || ferror(stdout))
 		return errno == EPIPE ? CLI_UNREADABLE
@@ -126,53 +93,14 @@ static int tell(struct flows *f, int error, bool beyond_signed)
 		return CLI_UNREADABLE; // the exporter is gone, and has said why
 	if (error < 0)
 		return cli_fail(CLI_UNREADABLE, "flows", "cannot go on: %s", strerror(-error));
-	flow_meter_stats(f->meter, &stats);
-	flow_print_summary(
-	        &stats, f->shown, beyond_signed, code == CLI_OK ? "done" : verdict_word((enum verdict)code), json);
+	flow_meter_stats(f->reading.meter, &stats);
+	flow_print_summary(&stats, f->shown, f->reading.beyond_signed,
+	        code == CLI_OK ? "done" : verdict_word((enum verdict)code), json);
 	return code;
-}
-
-static int read_recording(struct flows *f, int dirfd)
-{
-	struct verify_report *report = NULL;
-	struct segment_list *list = NULL;
-	struct lane_merge merge = {0};
-	int r = segment_list_read(dirfd, &list, &report), code;
-
-	if (r < 0)
-		return cli_fail(CLI_UNREADABLE, "flows", "cannot read %s: %s", f->recording_path, strerror(-r));
-	f->report = report;
-	hex_encode(list->recording_id, DIGEST_LEN, f->recording);
-	flow_print_header(f->output);
-	r = lane_merge_init(&merge, dirfd, list, NULL, report);
-	if (r == 0)
-		r = read_packets(f, &merge);
-	code = tell(f, r, lane_merge_beyond_signed(&merge));
-	lane_merge_release(&merge);
-	segment_list_free(list);
-	verify_report_free(report);
-	return code;
-}
-
-// What opens files or makes libraries open them, so that nothing has to afterwards.
-static int prepare(struct flows *f)
-{
-	struct flow_meter_config *c = &f->meter_config;
-	int r = digest_init();
-
-	c->flows_max = FLOW_TABLE_FLOWS;
-	c->close_ns = FLOW_CLOSE_NS;
-	c->dpi = dpi_library() && !f->no_dpi;
-	c->record = take_record;
-	c->user = f;
-	if (getrandom(&c->seed, sizeof(c->seed), 0) != (ssize_t)sizeof(c->seed))
-		return -errno;
-	return r < 0 ? r : flow_meter_new(c, &f->meter);
 }
 
 static int run(struct flows *f)
 {
-	struct sandbox sandbox = {.role = SANDBOX_READER, .uid = UINT32_MAX};
 	struct error e = {0};
 	int dirfd, code, r = recording_open(f->recording_path, &dirfd);
 
@@ -183,15 +111,17 @@ static int run(struct flows *f)
 	if (!dpi_library())
 		fprintf(stderr, "sealtap flows: built without nDPI: flows have no application and no names\n");
 	signal(SIGPIPE, SIG_IGN);
-	r = prepare(f);
-	sandbox.read_dir = dirfd;
-	if (r < 0)
-		code = cli_fail(CLI_UNREADABLE, "flows", "cannot begin: %s", strerror(-r));
-	else if (sandbox_enter(&sandbox, &e) < 0)
-		code = cli_fail(CLI_UNREADABLE, "flows", "%s", e.text);
-	else
-		code = read_recording(f, dirfd);
-	flow_meter_free(f->meter);
+	f->reading.config.record = take_record;
+	f->reading.config.user = f;
+	r = flow_reading_open(&f->reading, dirfd, &f->filter, &e);
+	if (r < 0) {
+		code = cli_fail(r == -EINVAL ? CLI_USAGE : CLI_UNREADABLE, "flows", "%s", e.text);
+	} else {
+		hex_encode(f->reading.list->recording_id, DIGEST_LEN, f->recording);
+		flow_print_header(f->output);
+		code = tell(f, flow_reading_run(&f->reading, dirfd));
+	}
+	flow_reading_release(&f->reading);
 	close(dirfd);
 	return code;
 }
@@ -226,9 +156,9 @@ static int set_timeout(struct flows *f, const char *option, const char *value)
 	if (quantity_time(value, &ns) < 0)
 		return cli_fail(CLI_USAGE, "flows", "--%s takes a time such as 90s, 30m, 0: not %s", option, value);
 	if (strcmp(option, "active-timeout") == 0)
-		f->meter_config.active_ns = ns;
+		f->reading.config.active_ns = ns;
 	else
-		f->meter_config.idle_tcp_ns = f->meter_config.idle_other_ns = ns;
+		f->reading.config.idle_tcp_ns = f->reading.config.idle_other_ns = ns;
 	return CLI_OK;
 }
 
@@ -262,19 +192,13 @@ int verb_flows(int argc, char **argv)
 {
 	static const struct option options[] = {{"json", no_argument, NULL, 'j'}, {"csv", no_argument, NULL, 'c'},
 	        {"no-dpi", no_argument, NULL, 'n'}, {"idle-timeout", required_argument, NULL, 'T'},
-	        {"active-timeout", required_argument, NULL, 'T'}, {"host", required_argument, NULL, 'f'},
-	        {"port", required_argument, NULL, 'f'}, {"app", required_argument, NULL, 'f'},
-	        {"proto", required_argument, NULL, 'f'}, {"community-id", required_argument, NULL, 'f'},
-	        {"from", required_argument, NULL, 'f'}, {"to", required_argument, NULL, 'f'},
+	        {"active-timeout", required_argument, NULL, 'T'}, FLOW_FILTER_OPTIONS('f'),
 	        {"ipfix", required_argument, NULL, 'x'}, {"kafka", required_argument, NULL, 'x'},
 	        {"ca", required_argument, NULL, 'x'}, {"cert", required_argument, NULL, 'x'},
 	        {"cert-key", required_argument, NULL, 'x'}, {"deliver-within", required_argument, NULL, 'd'},
 	        {"help", no_argument, NULL, 'h'}, {0}};
-	struct flows f = {.filter = {.to_ns = UINT64_MAX},
-	        .export = {.fd = -1},
-	        .meter_config = {.idle_tcp_ns = FLOW_IDLE_TCP_NS,
-	                .idle_other_ns = FLOW_IDLE_OTHER_NS,
-	                .active_ns = FLOW_ACTIVE_NS}};
+	struct flows f = {
+	        .filter = {.to_ns = UINT64_MAX}, .export = {.fd = -1}, .reading = {.config = {FLOW_READING_TIMEOUTS}}};
 	struct error e = {0};
 	int c, at = 0, outputs = 0;
 
@@ -287,7 +211,7 @@ int verb_flows(int argc, char **argv)
 			outputs++;
 			break;
 		case 'n':
-			f.no_dpi = true;
+			f.reading.no_dpi = true;
 			break;
 		case 'T':
 			if (set_timeout(&f, options[at].name, optarg) != CLI_OK)
@@ -315,8 +239,10 @@ int verb_flows(int argc, char **argv)
 	}
 	if (outputs > 1)
 		return cli_fail(CLI_USAGE, "flows", "--json or --csv, not both");
-	if (f.filter.from_ns > f.filter.to_ns)
-		return cli_fail(CLI_USAGE, "flows", "--from is later than --to: no flow can match");
+	if (flow_filter_check(&f.filter, &e) < 0)
+		return cli_fail(CLI_USAGE, "flows", "%s", e.text);
+	if (f.reading.no_dpi && flow_filter_asks_names(&f.filter))
+		return cli_fail(CLI_USAGE, "flows", "--app and --sni need what --no-dpi leaves out");
 	if (argc - optind != 1)
 		return cli_fail(
 		        CLI_USAGE, "flows", "which recording? sealtap flows RECORDING [--json] (--help tells more)");

@@ -55,6 +55,6 @@ struct lane_reader {
 
 int lane_reader_init(struct lane_reader *r, struct lane_tools *tools, const struct listed_lane *lane);
 void lane_reader_release(struct lane_reader *r);
-// Puts the next packet of what is read into head, or has_head = false at the end of the lane. 0 or -ENOMEM; what is wrong with
-// the recording is added to the report and the lane goes on with its next segment.
+// Puts the next packet of what is read into head, or has_head = false at the end of the lane. 0 or -ENOMEM; what is
+// wrong with the recording is added to the report and the lane goes on with its next segment.
 int lane_reader_next(struct lane_reader *r);

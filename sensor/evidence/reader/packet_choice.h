@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a reader of packets wants out of a recording, and what it wants to be told while it is read: asked by
-// lane_reader for every segment and frame, and by packet_merge for every packet. Every function may be NULL. One thread.
+// lane_reader for every segment and frame, and by packet_merge for every packet. Every function may be NULL. One
+// thread.
 #pragma once
 
 #include <stdbool.h>

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sensor/cli/flow_reading.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "sensor/evidence/digest.h"
+#include "sensor/evidence/reader/lane_merge.h"
+#include "sensor/sandbox/sandbox.h"
+
+// What opens files or makes libraries open them, so that nothing has to afterwards.
+static int prepare(struct flow_reading *r)
+{
+	struct flow_meter_config *c = &r->config;
+	int error = digest_init();
+
+	c->flows_max = FLOW_TABLE_FLOWS;
+	c->close_ns = FLOW_CLOSE_NS;
+	c->dpi = dpi_library() && !r->no_dpi;
+	if (getrandom(&c->seed, sizeof(c->seed), 0) != (ssize_t)sizeof(c->seed))
+		return -errno;
+	return error < 0 ? error : flow_meter_new(c, &r->meter);
+}
+
+int flow_reading_open(struct flow_reading *r, int dirfd, const struct flow_filter *filter, struct error *e)
+{
+	struct sandbox sandbox = {.role = SANDBOX_READER, .uid = UINT32_MAX, .read_dir = dirfd};
+	int error = prepare(r);
+
+	if (error < 0)
+		return error_set(e, error, "cannot begin: %s", strerror(-error));
+	error = flow_filter_check_apps(filter, flow_meter_dpi(r->meter), e);
+	if (error < 0)
+		return error;
+	error = sandbox_enter(&sandbox, e);
+	if (error < 0)
+		return error == -EINVAL ? -EIO : error;
+	error = segment_list_read(dirfd, &r->list, &r->report);
+	return error < 0 ? error_set(e, error, "cannot read its ledger: %s", strerror(-error)) : 0;
+}
+
+static int read_packets(struct flow_reading *r, struct lane_merge *merge)
+{
+	const struct lane_reader *lane;
+	int error;
+
+	while ((error = lane_merge_next(merge, &lane)) == 0 && lane && r->error == 0) {
+		const struct commit_packet *p = &lane->head.packet;
+		const struct metered_packet packet = {.data = p->data,
+		        .caplen = p->caplen,
+		        .origlen = p->origlen,
+		        .linktype = lane->lane->linktype,
+		        .ts_ns = p->ts_ns,
+		        .lane = lane->lane->number,
+		        .segment = (uint32_t)(lane->next_segment - 1)};
+
+		flow_meter_packet(r->meter, &packet);
+	}
+	if (error == 0 && r->error == 0)
+		flow_meter_end(r->meter);
+	return error < 0 ? error : r->error;
+}
+
+int flow_reading_run(struct flow_reading *r, int dirfd)
+{
+	struct lane_merge merge = {0};
+	int error = lane_merge_init(&merge, dirfd, r->list, NULL, r->report);
+
+	if (error == 0)
+		error = read_packets(r, &merge);
+	r->beyond_signed = lane_merge_beyond_signed(&merge);
+	lane_merge_release(&merge);
+	return error;
+}
+
+void flow_reading_release(struct flow_reading *r)
+{
+	flow_meter_free(r->meter);
+	segment_list_free(r->list);
+	verify_report_free(r->report);
+	r->meter = NULL;
+	r->list = NULL;
+	r->report = NULL;
+}

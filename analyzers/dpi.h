@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What an application library says about flows: one interface, whatever version of nDPI is below it, or none. One per
 // thread; made one after another, before the sandbox closes. It looks at the first packets of a flow only, and holds
-// the library's state of a flow no longer than that; there are at most DPI_STATES_MAX such states, and when one more is
+// the library's state of a flow no longer than that; there are at most states_max such states, and when one more is
 // needed the flow that has waited longest is given up (counted).
 #pragma once
 
@@ -14,9 +14,11 @@
 
 struct dpi_config {
 	unsigned packets_tcp, packets_udp; // 0: the above
+	uint32_t states_max;               // flows looked into at once; 0: DPI_STATES_MAX
 };
 
 struct dpi_stats {
+	uint64_t packets;        // that the library was given
 	uint64_t given_up_early; // for want of states
 	uint64_t texts_dropped;  // flows whose names did not fit
 	uint64_t detected, guessed, unknown;

@@ -28,7 +28,7 @@ struct dpi {
 	struct dpi_config config;
 	struct dpi_stats stats;
 	struct ndpi_detection_module_struct *module;
-	struct ndpi_flow_struct *flows; // DPI_STATES_MAX, touched as they are used
+	struct ndpi_flow_struct *flows; // states_max, touched as they are used
 	struct state *states;
 	uint32_t fresh, unused, oldest, newest;
 	size_t texts_bytes;
@@ -85,8 +85,10 @@ int dpi_new(const struct dpi_config *config, struct dpi **ret_dpi)
 		d->config.packets_tcp = DPI_PACKETS_TCP;
 	if (d->config.packets_udp == 0)
 		d->config.packets_udp = DPI_PACKETS_UDP;
-	d->flows = calloc(DPI_STATES_MAX, sizeof(*d->flows));
-	d->states = calloc(DPI_STATES_MAX, sizeof(*d->states));
+	if (d->config.states_max == 0)
+		d->config.states_max = DPI_STATES_MAX;
+	d->flows = calloc(d->config.states_max, sizeof(*d->flows));
+	d->states = calloc(d->config.states_max, sizeof(*d->states));
 	d->unused = d->oldest = d->newest = FLOW_NONE;
 	d->module = module_new();
 	if (!d->flows || !d->states || !d->module) {
@@ -335,7 +337,7 @@ static uint32_t state_new(struct dpi *d, struct flow *f)
 {
 	uint32_t index;
 
-	if (d->unused == FLOW_NONE && d->fresh == DPI_STATES_MAX) {
+	if (d->unused == FLOW_NONE && d->fresh == d->config.states_max) {
 		d->stats.given_up_early++;
 		decide(d, d->states[d->oldest].flow);
 	}
@@ -373,6 +375,7 @@ void dpi_packet(struct dpi *d, struct flow *f, const uint8_t *l3, uint32_t l3_le
 		f->app_state = state_new(d, f);
 	n = &d->flows[f->app_state];
 	f->app_packets++;
+	d->stats.packets++;
 #ifdef NDPI_HAS_INPUT_INFO
 	p = ndpi_detection_process_packet(d->module, n, l3, len, ts_ns / 1000000, NULL);
 #else

@@ -169,6 +169,34 @@ static void time_without_packets_ends_flows(void **state)
 	flow_meter_free(m);
 }
 
+// Three flows that say nothing, of which two may be looked into at once: the third ends the search into the first. A
+// flow that is given up is given no more packets.
+static void flows_that_wait_longest_are_given_up(void **state)
+{
+	struct taken t = {0};
+	const struct flow_meter_config config = {
+	        .flows_max = 64, .dpi = true, .dpi_config = {.states_max = 2}, .record = take, .user = &t};
+	struct flow_meter_stats stats;
+	struct flow_meter *m;
+
+	if (!dpi_library())
+		skip();
+	assert_int_equal(flow_meter_new(&config, &m), 0);
+	for (uint8_t i = 0; i < 4; i++) {
+		const uint8_t p[36] = {0x45, 0, 0, 36, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2, 0xb0, i % 3,
+		        0xc0, i % 3, 0, 16, 0, 0, 0x9d, 0x8e, 0x7f, 0x91};
+
+		send(m, p, sizeof(p), START, 0);
+	}
+	flow_meter_end(m);
+	flow_meter_stats(m, &stats);
+	assert_int_equal(t.count, 3);
+	assert_int_equal(stats.dpi.given_up_early, 1);
+	assert_int_equal(stats.dpi.packets, 3);
+	assert_int_equal(stats.dpi.detected + stats.dpi.guessed + stats.dpi.unknown, 3);
+	flow_meter_free(m);
+}
+
 // From the baseline of corelight/community-id-spec, seed 0.
 static void community_ids_are_the_published_ones(void **state)
 {
@@ -365,6 +393,7 @@ int main(void)
 	        cmocka_unit_test(many_fragments_lose_no_count),
 	        cmocka_unit_test(lanes_are_named_up_to_a_number),
 	        cmocka_unit_test(time_without_packets_ends_flows),
+	        cmocka_unit_test(flows_that_wait_longest_are_given_up),
 	        cmocka_unit_test(community_ids_are_the_published_ones),
 	        cmocka_unit_test(fields_have_one_name_each),
 	        cmocka_unit_test(docs_list_every_field),

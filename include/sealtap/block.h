@@ -42,7 +42,7 @@ struct block {
 	uint64_t ts_max;
 	struct counters counters; // RX's part (all but recorded and dropped.disk) at the end of the block
 	struct block_loss loss[DROP_CAUSES];
-	uint8_t pad[56];
+	uint8_t pad[24];
 };
 _Static_assert(sizeof(struct block) % 64 == 0, "headers of two owners share no cache line");
 
@@ -59,8 +59,6 @@ struct pool_lane {
 	struct counters rx; // RX's part, running
 	uint64_t recorded;  // the writer's part, running
 	uint64_t dropped_disk;
-	uint64_t driver_received_base; // of earlier recorders: the driver's own counters start anew with each socket
-	uint64_t driver_dropped_base;
 	uint64_t losses[DROP_CAUSES]; // stated in the ledger before this recorder started
 	struct block_loss loss[DROP_CAUSES];
 };

@@ -40,9 +40,14 @@ extern const char *const drop_cause_names[DROP_CAUSES];
 #define COUNTERS_DRIVER_RECEIVED 1u
 #define COUNTERS_DRIVER_DROPPED 2u
 #define COUNTERS_NIC 4u // all of nic, or none
+#define COUNTERS_XDP 8u // all of xdp, or none
 
 enum nic_counter { NIC_RECEIVED, NIC_MISSED, NIC_FIFO, NIC_OVER, NIC_ERRORS, NIC_DROPPED, NIC_COUNTERS };
 extern const char *const nic_counter_names[NIC_COUNTERS];
+
+// The first XSK_LOSSES are frames, and driver.dropped is their sum; what is behind them is no frame.
+enum xsk_counter { XSK_NO_SOCKET, XSK_DROPPED, XSK_RING_FULL, XSK_LOSSES, XSK_FILL_EMPTY = XSK_LOSSES, XSK_COUNTERS };
+extern const char *const xsk_counter_names[XSK_COUNTERS];
 
 struct counters {
 	uint64_t received;
@@ -54,6 +59,7 @@ struct counters {
 	uint64_t driver_received;
 	uint64_t driver_dropped;
 	uint64_t nic[NIC_COUNTERS]; // of the interface, in its first lane
+	uint64_t xsk[XSK_COUNTERS]; // of the lane's AF_XDP socket
 	uint64_t driver_mask;
 };
-_Static_assert(sizeof(struct counters) == 144, "struct counters crosses process borders");
+_Static_assert(sizeof(struct counters) == 176, "struct counters crosses process borders");

@@ -32,7 +32,8 @@ struct source_lane {
 struct source_stats {
 	uint64_t received; // as the driver counts, cumulative
 	uint64_t dropped;
-	unsigned mask; // COUNTERS_DRIVER_*: absent is not zero
+	uint64_t xsk[XSK_COUNTERS];
+	unsigned mask; // COUNTERS_DRIVER_*, COUNTERS_XDP: absent is not zero
 };
 
 // How an input file ended. Valid after recv returned -ENODATA.

@@ -142,6 +142,21 @@ static void print_nic(const struct counters *c)
 	printf("\n");
 }
 
+// Why the driver dropped, and how often the kernel found no free chunk, where there is any.
+static void print_xdp(const struct counters *c)
+{
+	uint64_t any = 0;
+
+	for (int i = 0; i < XSK_COUNTERS; i++)
+		any |= c->xsk[i];
+	if (!(c->driver_mask & COUNTERS_XDP) || !any)
+		return;
+	printf("       socket:");
+	for (int i = 0; i < XSK_COUNTERS; i++)
+		printf(" %s %" PRIu64, xsk_counter_names[i], c->xsk[i]);
+	printf("\n");
+}
+
 static void print_lane(const struct control_lane *l)
 {
 	const struct counters *c = &l->lane.counters;
@@ -160,6 +175,7 @@ static void print_lane(const struct control_lane *l)
 	print_safe(stdout, l->lane.interface[0] ? l->lane.interface : l->source);
 	printf(", %s\n", l->lane.last_ns ? time_for_people(l->lane.last_ns, day) : "none yet");
 	print_nic(c);
+	print_xdp(c);
 	if (dropped + since == 0)
 		return;
 	printf("       dropped:");

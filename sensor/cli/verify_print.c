@@ -158,6 +158,11 @@ static void print_facts(const struct verify_report *r)
 		       " over, %" PRIu64 " errors, %" PRIu64 " dropped, as the kernel counted\n",
 		        r->totals.nic[NIC_RECEIVED], r->totals.nic[NIC_MISSED], r->totals.nic[NIC_FIFO],
 		        r->totals.nic[NIC_OVER], r->totals.nic[NIC_ERRORS], r->totals.nic[NIC_DROPPED]);
+	if (r->totals.driver_mask & COUNTERS_XDP)
+		printf("  xdp sockets   %" PRIu64 " without a socket, %" PRIu64 " dropped, %" PRIu64
+		       " found the ring full; the fill ring was empty %" PRIu64 " times\n",
+		        r->totals.xsk[XSK_NO_SOCKET], r->totals.xsk[XSK_DROPPED], r->totals.xsk[XSK_RING_FULL],
+		        r->totals.xsk[XSK_FILL_EMPTY]);
 	if (r->incidents || r->marks)
 		printf("  stated        %" PRIu64 " incidents, %" PRIu64 " marks of the operator\n", r->incidents,
 		        r->marks);

@@ -220,5 +220,12 @@ json_t *json_counters(const struct counters *c)
 			json_object_set_new(nic, nic_counter_names[i], json_u64(c->nic[i]));
 		json_object_set_new(all, "nic", nic);
 	}
+	if (all && (c->driver_mask & COUNTERS_XDP)) {
+		json_t *xdp = json_object();
+
+		for (int i = 0; i < XSK_COUNTERS; i++)
+			json_object_set_new(xdp, xsk_counter_names[i], json_u64(c->xsk[i]));
+		json_object_set_new(all, "xdp", xdp);
+	}
 	return all;
 }

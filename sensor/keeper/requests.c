@@ -19,6 +19,13 @@ bool counters_law_holds(const struct counters *c)
 	over |= __builtin_add_overflow(sum, c->shunted, &sum);
 	for (int i = 0; i < DROP_CAUSES; i++)
 		over |= __builtin_add_overflow(sum, c->dropped[i], &sum);
+	if (c->driver_mask & COUNTERS_XDP) {
+		uint64_t lost = 0;
+
+		for (int i = 0; i < XSK_LOSSES; i++)
+			over |= __builtin_add_overflow(lost, c->xsk[i], &lost);
+		over |= !(c->driver_mask & COUNTERS_DRIVER_DROPPED) || lost != c->driver_dropped;
+	}
 	// Nothing in this issue of the format counts out_of_scope or shunted.
 	return !over && sum == c->received && c->out_of_scope == 0 && c->shunted == 0;
 }
@@ -33,6 +40,9 @@ static bool counters_grew(const struct counters *from, const struct counters *to
 		return false;
 	for (int i = 0; i < NIC_COUNTERS && (both & COUNTERS_NIC); i++)
 		if (to->nic[i] < from->nic[i])
+			return false;
+	for (int i = 0; i < XSK_COUNTERS && (both & COUNTERS_XDP); i++)
+		if (to->xsk[i] < from->xsk[i])
 			return false;
 	for (int i = 0; i < DROP_CAUSES; i++)
 		if (to->dropped[i] < from->dropped[i])

@@ -244,6 +244,19 @@ static void give_nic_dropped(const struct page *p, const struct subject *s)
 			put_count(p, s, "cause", nic_counter_names[i], s->lane->lane.counters.nic[i]);
 }
 
+static void give_xdp_dropped(const struct page *p, const struct subject *s)
+{
+	for (int i = 0; i < XSK_LOSSES; i++)
+		if (s->lane->lane.counters.driver_mask & COUNTERS_XDP)
+			put_count(p, s, "cause", xsk_counter_names[i], s->lane->lane.counters.xsk[i]);
+}
+
+static void give_xdp_fill_empty(const struct page *p, const struct subject *s)
+{
+	if (s->lane->lane.counters.driver_mask & COUNTERS_XDP)
+		put_count(p, s, NULL, NULL, s->lane->lane.counters.xsk[XSK_FILL_EMPTY]);
+}
+
 static void give_last_packet(const struct page *p, const struct subject *s)
 {
 	if (s->lane->lane.last_ns)
@@ -323,6 +336,11 @@ static const struct metric lane_metrics[] = {
                 "Frames that the interface lost since the start, by its counters; in its first lane. dropped also has "
                 "frames that only had no receiver.",
                 .give = give_nic_dropped},
+        {"sealtap_xdp_frames_dropped_total", "counter",
+                "What of sealtap_driver_frames_dropped_total was why, with xdp.", .give = give_xdp_dropped},
+        {"sealtap_xdp_fill_ring_empty_total", "counter",
+                "How often the kernel looked for a free chunk of an AF_XDP socket and found none; not frames.",
+                .give = give_xdp_fill_empty},
         {"sealtap_last_packet_timestamp_seconds", "gauge", "Greatest time of a packet in a segment.",
                 .give = give_last_packet},
 };

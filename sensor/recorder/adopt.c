@@ -346,6 +346,13 @@ static int ask(struct recorder *r, uint32_t lane, union wire_message *answer)
 	return keeper_call(r, WIRE_ADOPT, &request, sizeof(request), sizeof(answer->adopt), answer);
 }
 
+// The sum is written after its terms, and the recorder can have died between.
+static void add_xdp_losses(struct counters *c)
+{
+	if (c->driver_mask & COUNTERS_XDP)
+		c->driver_dropped = c->xsk[XSK_NO_SOCKET] + c->xsk[XSK_DROPPED] + c->xsk[XSK_RING_FULL];
+}
+
 // A frame that the dead recorder had counted and not yet put into a block, in a lane that has nothing open: lost in the
 // crash, and stated with the lane's next block.
 static void name_in_hand(struct pool_lane *lane)
@@ -371,6 +378,7 @@ static int adopt_lane(struct adoption *a, uint32_t id)
 
 	if (!ids)
 		return -ENOMEM;
+	add_xdp_losses(&lane->rx);
 	while ((r = ask(rec, id, &m)) == 0 && m.adopt.open) {
 		r = adopt_segment(a, &m.adopt, id, m.adopt.last);
 		if (r < 0)
@@ -395,8 +403,6 @@ static int adopt_lane(struct adoption *a, uint32_t id)
 	if (r == 0) {
 		lane->segment = m.adopt.next_number;
 		lane->next_seq = 0;
-		lane->driver_received_base = lane->rx.driver_received;
-		lane->driver_dropped_base = lane->rx.driver_dropped;
 		memcpy(lane->losses, m.adopt.losses, sizeof(lane->losses));
 		lane->recorded = m.adopt.counters_begin.recorded;
 		memset(lane->loss, 0, sizeof(lane->loss));

@@ -66,8 +66,9 @@ struct rx_lane {        // RX thread
 	uint64_t segment_packets;
 	uint64_t segment_since_ns;
 	uint64_t stats_at_ns;
-	uint64_t driver_received; // counted by the drivers of earlier recorders: ours counts from 0
+	uint64_t driver_received; // counted by the drivers of earlier recorders: each counts from 0
 	uint64_t driver_dropped;
+	uint64_t xsk[XSK_COUNTERS];
 	uint64_t nic[NIC_COUNTERS]; // of the interface, likewise
 	bool tells_nic;             // the first lane of an interface that is watched
 	bool dirty;                 // counters changed since the last block was published

@@ -63,6 +63,8 @@ static void read_stats(struct rx *rx, struct rx_lane *lane, uint64_t now)
 	}
 	if (!s->ops->stats || s->ops->stats(s, lane->shared->source_lane, &stats) < 0)
 		return;
+	for (int i = 0; i < XSK_COUNTERS && (stats.mask & COUNTERS_XDP); i++)
+		c->xsk[i] = lane->xsk[i] + stats.xsk[i];
 	c->driver_received = lane->driver_received + stats.received;
 	c->driver_dropped = lane->driver_dropped + stats.dropped;
 	c->driver_mask = (c->driver_mask & COUNTERS_NIC) | stats.mask;
@@ -291,6 +293,7 @@ static int lanes_update(struct rx *rx, struct source *s, uint32_t source_index)
 		                (source_index == 0 || r->job_source[source_index - 1] != r->job_source[source_index]),
 		        .shared = &shared->lane[id]};
 		memcpy(lane->nic, shared->lane[id].rx.nic, sizeof(lane->nic));
+		memcpy(lane->xsk, shared->lane[id].rx.xsk, sizeof(lane->xsk));
 	}
 	return 0;
 }

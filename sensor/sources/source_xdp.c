@@ -192,13 +192,17 @@ static uint64_t count_of(const uint64_t *counter)
 	return __atomic_load_n(counter, __ATOMIC_RELAXED);
 }
 
-static int lost_in_socket(const struct xdp_source *x, uint64_t *ret_lost)
+// Sets those of ret_xsk that the socket counts, and their sum of frames.
+static int lost_in_socket(const struct xdp_source *x, uint64_t ret_xsk[XSK_COUNTERS], uint64_t *ret_lost)
 {
 	struct xdp_statistics st = {0};
 	socklen_t len = sizeof(st);
 
 	if (getsockopt(x->fd, SOL_XDP, XDP_STATISTICS, &st, &len) < 0)
 		return -errno;
+	ret_xsk[XSK_DROPPED] = st.rx_dropped;
+	ret_xsk[XSK_RING_FULL] = st.rx_ring_full;
+	ret_xsk[XSK_FILL_EMPTY] = st.rx_fill_ring_empty_descs;
 	*ret_lost = st.rx_dropped + st.rx_ring_full;
 	return 0;
 }
@@ -208,7 +212,8 @@ static int xdp_stats(struct source *s, unsigned lane, struct source_stats *ret_s
 	struct xdp_source *x = (struct xdp_source *)s;
 	const struct xdp_take_slot *slots = x->shared->program.slots;
 	uint64_t lost = 0, missed = count_of((const uint64_t *)&slots[x->queue].missed);
-	int r = lost_in_socket(x, &lost);
+	struct source_stats stats = {.mask = COUNTERS_DRIVER_RECEIVED | COUNTERS_DRIVER_DROPPED | COUNTERS_XDP};
+	int r = lost_in_socket(x, stats.xsk, &lost);
 
 	if (r < 0)
 		return r;
@@ -216,11 +221,10 @@ static int xdp_stats(struct source *s, unsigned lane, struct source_stats *ret_s
 	if (x->watches_link)
 		for (unsigned q = x->shared->sources; q < XDP_TAKE_SLOTS; q++)
 			missed += count_of((const uint64_t *)&slots[q].missed);
-	*ret_stats = (struct source_stats){
-	        .received = count_of((const uint64_t *)&slots[x->queue].redirected) + missed,
-	        .dropped = lost + missed,
-	        .mask = COUNTERS_DRIVER_RECEIVED | COUNTERS_DRIVER_DROPPED,
-	};
+	stats.received = count_of((const uint64_t *)&slots[x->queue].redirected) + missed;
+	stats.dropped = lost + missed;
+	stats.xsk[XSK_NO_SOCKET] = missed;
+	*ret_stats = stats;
 	return 0;
 }
 
@@ -236,9 +240,10 @@ static void wake_all(struct xdp_shared *shared)
 static int drained(struct xdp_source *x)
 {
 	int end = atomic_load_explicit(&x->shared->gone, memory_order_relaxed) ? -ENODEV : -ENODATA;
-	uint64_t lost = 0, redirected = count_of((const uint64_t *)&x->shared->program.slots[x->queue].redirected);
+	uint64_t xsk[XSK_COUNTERS],
+	        lost = 0, redirected = count_of((const uint64_t *)&x->shared->program.slots[x->queue].redirected);
 	int64_t now = (int64_t)clock_ns(CLOCK_MONOTONIC);
-	int r = lost_in_socket(x, &lost);
+	int r = lost_in_socket(x, xsk, &lost);
 
 	if (r < 0)
 		return r;

@@ -40,6 +40,25 @@ static uint64_t lane_frames(const struct wire_lane *l, unsigned cause)
 	return nic[NIC_OVER] > most ? nic[NIC_OVER] : most;
 }
 
+// What the driver says of its drops, for people: only xdp tells them apart.
+static void driver_says(const struct run *run, char *out, size_t size)
+{
+	static const char *const text[XSK_LOSSES] = {
+	        [XSK_NO_SOCKET] = "of a queue without a socket",
+	        [XSK_DROPPED] = "without a free chunk, or longer than one",
+	        [XSK_RING_FULL] = "at a full ring",
+	};
+	struct counters c;
+	size_t used = 0;
+
+	tally_counters(&run->tally, &c);
+	out[0] = '\0';
+	for (int i = 0; i < XSK_LOSSES; i++)
+		if (c.xsk[i] && used < size)
+			used += (size_t)snprintf(out + used, size - used, "%s%" PRIu64 " %s",
+			        used ? ", " : "; since the start ", c.xsk[i], text[i]);
+}
+
 // Where a cause has grown, for people: one interface, and how many more.
 static void where(const struct run *run, unsigned cause, char *out, size_t size)
 {
@@ -67,21 +86,26 @@ static void where(const struct run *run, unsigned cause, char *out, size_t size)
 static void loss_begins(struct run *run, unsigned cause, uint64_t now, uint64_t frames)
 {
 	struct event_loss *l = &run->events.loss[cause];
-	char place[160];
+	char place[160], why[200] = "";
 
 	l->at_start = l->frames;
 	l->began_ns = now;
 	where(run, cause, place, sizeof(place));
-	report_line(run, "FRAMES ARE BEING LOST on %s: %" PRIu64 " so far (%s)", place, frames - l->frames,
-	        cause_text(cause));
+	if (cause == EVENT_DRIVER)
+		driver_says(run, why, sizeof(why));
+	report_line(run, "FRAMES ARE BEING LOST on %s: %" PRIu64 " so far (%s%s)", place, frames - l->frames,
+	        cause_text(cause), why);
 }
 
 static void loss_ends(struct run *run, unsigned cause)
 {
 	struct event_loss *l = &run->events.loss[cause];
+	char why[200] = "";
 
-	report_line(run, "no more frames are lost: %" PRIu64 " were within %" PRIu64 " s (%s)", l->frames - l->at_start,
-	        (l->rose_ns - l->began_ns) / 1000000000 + 1, cause_text(cause));
+	if (cause == EVENT_DRIVER)
+		driver_says(run, why, sizeof(why));
+	report_line(run, "no more frames are lost: %" PRIu64 " were within %" PRIu64 " s (%s%s)",
+	        l->frames - l->at_start, (l->rose_ns - l->began_ns) / 1000000000 + 1, cause_text(cause), why);
 	l->rose_ns = 0;
 }
 

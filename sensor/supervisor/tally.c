@@ -144,6 +144,8 @@ void tally_counters(const struct tally *t, struct counters *ret_counters)
 			sum.driver_dropped += c->driver_dropped;
 		for (int k = 0; k < NIC_COUNTERS; k++)
 			sum.nic[k] += c->nic[k];
+		for (int k = 0; k < XSK_COUNTERS; k++)
+			sum.xsk[k] += c->xsk[k];
 		sum.driver_mask |= c->driver_mask;
 	}
 	*ret_counters = sum;

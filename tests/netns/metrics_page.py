@@ -119,8 +119,13 @@ def expected(run, want):
             put("nic_frames_received_total", int(nic.pop("received")), at)
             for cause in NIC_LOST:
                 put("nic_frames_dropped_total", int(nic.pop(cause)), at, cause=cause)
+        xdp = c.pop("xdp", None)
+        if xdp:
+            put("xdp_fill_ring_empty_total", int(xdp.pop("fill_empty")), at)
+            for cause in ("no_socket", "dropped", "ring_full"):
+                put("xdp_frames_dropped_total", int(xdp.pop(cause)), at, cause=cause)
         put("last_packet_timestamp_seconds", lane.pop("last_packet"), at)
-        assert not c and not lane and not nic, ("not among the metrics", c, lane, nic)
+        assert not c and not lane and not nic and not xdp, ("not among the metrics", c, lane, nic, xdp)
     counters = run.pop("counters")
     assert int(counters["received"]) == total["received"] and run.pop("packets") == total["recorded"]
     run.pop("elapsed_ms")

@@ -230,7 +230,8 @@ PASSED_BY = ("interface-removed", "queues-changed", "offload-changed", "promiscu
 COUNTERS = t_obj(received=t_u64, recorded=t_u64, filtered=t_u64, out_of_scope=t_u64, shunted=t_u64,
                  dropped=t_obj(pool=t_u64, disk=t_u64, oversize=t_u64, crash=t_u64),
                  driver=t_obj(received_=t_u64, dropped_=t_u64),
-                 nic_=t_obj(received=t_u64, missed=t_u64, fifo=t_u64, over=t_u64, errors=t_u64, dropped=t_u64))
+                 nic_=t_obj(received=t_u64, missed=t_u64, fifo=t_u64, over=t_u64, errors=t_u64, dropped=t_u64),
+                 xdp_=t_obj(no_socket=t_u64, dropped=t_u64, ring_full=t_u64, fill_empty=t_u64))
 NUMBER = t_int(0, 2**32 - 1)
 LANE = t_int(0, 4095)
 COMMON = dict(seq=t_int(0), prev=HEX64, type=t_str, t_real=ns, t_boot=ns, nonce=t_hex(32))
@@ -641,11 +642,16 @@ def sum_terms(c):
     return sum(int(c[k]) for k in ("recorded", "filtered", "out_of_scope", "shunted")) + sum(map(int, c["dropped"].values()))
 
 
+def xdp_agrees(c):
+    return "xdp" not in c or \
+        int(c["driver"].get("dropped", -1)) == sum(int(c["xdp"][k]) for k in ("no_socket", "dropped", "ring_full"))
+
+
 def decreased(a, b):
     for k in ("received", "recorded", "filtered", "out_of_scope", "shunted"):
         if int(b[k]) < int(a[k]):
             return k
-    for g in ("dropped", "driver", "nic"):
+    for g in ("dropped", "driver", "nic", "xdp"):
         for k in a.get(g, {}):
             if k in b.get(g, {}) and int(b[g][k]) < int(a[g][k]):
                 return g + "." + k
@@ -1057,7 +1063,7 @@ class Verifier:
                     chain.append((where, begin))
                     if n == 0:
                         if sum_terms(begin) or int(begin["received"]) or \
-                                any(map(int, [*begin["driver"].values(), *begin.get("nic", {}).values()])):
+                                any(int(n) for g in ("driver", "nic", "xdp") for n in begin.get(g, {}).values()):
                             self.bad("counters-begin", where)
                     elif previous_end is not None and begin != previous_end:
                         self.bad("counters-begin", where)
@@ -1069,7 +1075,7 @@ class Verifier:
                 previous_end = seal and end
             last = zero
             for where, c in chain:
-                if int(c["received"]) != sum_terms(c):
+                if int(c["received"]) != sum_terms(c) or not xdp_agrees(c):
                     self.bad("counters-law", where)
                 k = decreased(last, c)
                 if k:

@@ -100,7 +100,8 @@ static void values_stand_under_their_names(void **state)
 	        .driver_received = 109,
 	        .driver_dropped = 110,
 	        .nic = {111, 112, 113, 114, 115, UINT64_MAX},
-	        .driver_mask = COUNTERS_DRIVER_RECEIVED | COUNTERS_DRIVER_DROPPED | COUNTERS_NIC};
+	        .xsk = {117, 118, 119, 120},
+	        .driver_mask = COUNTERS_DRIVER_RECEIVED | COUNTERS_DRIVER_DROPPED | COUNTERS_NIC | COUNTERS_XDP};
 	memcpy(lanes[0].lane.dropped, (uint64_t[]){205, 206, 207, 208}, sizeof(lanes[0].lane.dropped));
 	text = page(&seen, false);
 	has(text, "sealtap_captures 1");
@@ -130,6 +131,10 @@ static void values_stand_under_their_names(void **state)
 	has(text, "sealtap_nic_frames_received_total{" LANE_LABELS "} 111");
 	has(text, "sealtap_nic_frames_dropped_total{" LANE_LABELS ",cause=\"missed\"} 112");
 	has(text, "sealtap_nic_frames_dropped_total{" LANE_LABELS ",cause=\"dropped\"} 18446744073709551615");
+	has(text, "sealtap_xdp_frames_dropped_total{" LANE_LABELS ",cause=\"no_socket\"} 117");
+	has(text, "sealtap_xdp_frames_dropped_total{" LANE_LABELS ",cause=\"ring_full\"} 119");
+	has(text, "sealtap_xdp_fill_ring_empty_total{" LANE_LABELS "} 120");
+	lacks(text, "fill_empty");
 	assert_null(strstr(text, "warrant 17"));
 	free(text);
 	text = page(&seen, true);
@@ -141,7 +146,7 @@ static void what_is_not_known_is_absent(void **state)
 {
 	static const char *const absent[] = {"sealtap_capture_start_", "sealtap_capture_elapsed_",
 	        "sealtap_compression_ratio", "sealtap_compression_level{", "sealtap_pool_", "sealtap_checkpoint_",
-	        "sealtap_sync_", "sealtap_last_", "sealtap_driver_", "sealtap_nic_"};
+	        "sealtap_sync_", "sealtap_last_", "sealtap_driver_", "sealtap_nic_", "sealtap_xdp_"};
 	struct runs_seen seen = one();
 	char *text = page(&seen, false);
 

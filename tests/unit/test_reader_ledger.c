@@ -121,6 +121,17 @@ static void the_law_of_counters(void **state)
 	assert_false(counters_lawful(&c));
 	c = (struct counters){.received = 1, .shunted = 1};
 	assert_false(counters_lawful(&c));
+	c = (struct counters){
+	        .driver_dropped = 6, .xsk = {1, 2, 3, 4}, .driver_mask = COUNTERS_DRIVER_DROPPED | COUNTERS_XDP};
+	assert_true(counters_lawful(&c)); // fill_empty is no frame
+	c.driver_dropped = 10;
+	assert_false(counters_lawful(&c));
+	c.driver_mask = COUNTERS_DRIVER_DROPPED;
+	assert_true(counters_lawful(&c));
+	c.driver_mask = COUNTERS_XDP;
+	assert_false(counters_lawful(&c));
+	c = (struct counters){.xsk = {1, UINT64_MAX}, .driver_mask = COUNTERS_DRIVER_DROPPED | COUNTERS_XDP};
+	assert_false(counters_lawful(&c));
 }
 
 static void counters_that_fall_are_named(void **state)
@@ -142,6 +153,12 @@ static void counters_that_fall_are_named(void **state)
 	assert_null(counters_decrease(&a, &b));
 	b.driver_mask |= COUNTERS_NIC;
 	assert_string_equal(counters_decrease(&a, &b), "missed");
+	b = a;
+	a.xsk[XSK_FILL_EMPTY] = 5;
+	a.driver_mask |= COUNTERS_XDP;
+	assert_null(counters_decrease(&a, &b));
+	b.driver_mask |= COUNTERS_XDP;
+	assert_string_equal(counters_decrease(&a, &b), "fill_empty");
 }
 
 static char dir[] = "/tmp/sealtap-test-XXXXXX";

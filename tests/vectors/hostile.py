@@ -360,6 +360,18 @@ def build_cases():
         line("law-begin-" + k, 1, "segment", put("counters_begin." + k, v), 1)
     line("law-wraps", 1, "progress", lambda o: o["segments"][0]["counters"].update(
         received="3", recorded="3", filtered=str(2**64 - 1), out_of_scope="1"))
+    case("counted-plain", 0, M.counted)
+    for k, change in (("xdp.ring_full", add(1)), ("xdp.no_socket", add(-1)), ("driver.dropped", add(1)), ("xdp.fill_empty", add(-1)),
+                      ("nic.received", add(-10))):
+        line("counters-%s-wrong" % k.replace(".", "-"), 1, "segment", put("counters_end." + k, change), 0, M.counted)
+    line("counters-fill-empty-not-in-the-law", 0, "segment", put("counters_end.xdp.fill_empty", add(7)), 1, M.counted)
+    for name, change in (("xdp-without-driver-dropped", lambda o: o["segments"][0]["counters"]["driver"].pop("dropped") and None),
+                         ("xdp-key-missing", lambda o: o["segments"][0]["counters"]["xdp"].pop("fill_empty") and None),
+                         ("xdp-key-more", put("segments.0.counters.xdp", lambda v: dict(v, rx_invalid_descs="0"))),
+                         ("xdp-before-nic", put("segments.0.counters", lambda c: {k: c[k] for k in (
+                             "received", "recorded", "filtered", "out_of_scope", "shunted", "dropped", "driver", "xdp", "nic")})),
+                         ("xdp-number", put("segments.0.counters.xdp.dropped", 0))):
+        line("counters-" + name, 1, "progress", change, 0, M.counted)
     case("counters-first-not-zero", 1, first_counted)
     case("counters-decrease", 1, counters_fall)
     case("counters-jump", 1, counters_jump)

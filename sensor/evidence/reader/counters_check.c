@@ -12,6 +12,14 @@ bool counters_lawful(const struct counters *c)
 	over = __builtin_add_overflow(sum, c->shunted, &sum) || over;
 	for (int i = 0; i < DROP_CAUSES; i++)
 		over = __builtin_add_overflow(sum, c->dropped[i], &sum) || over;
+	if (c->driver_mask & COUNTERS_XDP) {
+		uint64_t lost = 0;
+
+		for (int i = 0; i < XSK_LOSSES; i++)
+			over = __builtin_add_overflow(lost, c->xsk[i], &lost) || over;
+		if (!(c->driver_mask & COUNTERS_DRIVER_DROPPED) || lost != c->driver_dropped)
+			return false;
+	}
 	// out_of_scope and shunted are 0 in this issue.
 	return !over && sum == c->received && c->out_of_scope == 0 && c->shunted == 0;
 }
@@ -27,6 +35,8 @@ bool counters_equal(const struct counters *a, const struct counters *b)
 		same = same && a->dropped[i] == b->dropped[i];
 	for (int i = 0; i < NIC_COUNTERS; i++)
 		same = same && a->nic[i] == b->nic[i];
+	for (int i = 0; i < XSK_COUNTERS; i++)
+		same = same && a->xsk[i] == b->xsk[i];
 	return same;
 }
 
@@ -57,6 +67,9 @@ const char *counters_decrease(const struct counters *a, const struct counters *b
 	for (int i = 0; i < NIC_COUNTERS && (both & COUNTERS_NIC); i++)
 		if (b->nic[i] < a->nic[i])
 			return nic_counter_names[i];
+	for (int i = 0; i < XSK_COUNTERS && (both & COUNTERS_XDP); i++)
+		if (b->xsk[i] < a->xsk[i])
+			return xsk_counter_names[i];
 	return NULL;
 }
 
@@ -79,5 +92,7 @@ void counters_add(struct counters *sum, const struct counters *c)
 	add_saturating(&sum->driver_dropped, c->driver_dropped);
 	for (int i = 0; i < NIC_COUNTERS; i++)
 		add_saturating(&sum->nic[i], c->nic[i]);
+	for (int i = 0; i < XSK_COUNTERS; i++)
+		add_saturating(&sum->xsk[i], c->xsk[i]);
 	sum->driver_mask |= c->driver_mask;
 }

@@ -95,7 +95,10 @@ void lane_begin(struct verify *v, const struct ledger_begin *begin)
 static void check_law(struct verify *v, const char *what, const struct counters *c)
 {
 	if (!counters_lawful(c))
-		add(v, "counters-law", "received = recorded + filtered + all dropped; out_of_scope and shunted 0",
+		add(v, "counters-law",
+		        "received = recorded + filtered + all dropped; out_of_scope and shunted 0; with xdp, "
+		        "driver.dropped = "
+		        "no_socket + dropped + ring_full",
 		        NOTE("%s: received %" PRIu64 ", recorded %" PRIu64 ", filtered %" PRIu64, what, c->received,
 		                c->recorded, c->filtered));
 }

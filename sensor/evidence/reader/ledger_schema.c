@@ -80,6 +80,14 @@ static const struct field nic_fields[] = {
         END_,
 };
 
+static const struct field xdp_fields[] = {
+        {"no_socket", FIELD_U64, offsetof(struct counters, xsk[XSK_NO_SOCKET])},
+        {"dropped", FIELD_U64, offsetof(struct counters, xsk[XSK_DROPPED])},
+        {"ring_full", FIELD_U64, offsetof(struct counters, xsk[XSK_RING_FULL])},
+        {"fill_empty", FIELD_U64, offsetof(struct counters, xsk[XSK_FILL_EMPTY])},
+        END_,
+};
+
 static const struct field counters_fields[] = {
         U64_(struct counters, received),
         U64_(struct counters, recorded),
@@ -89,6 +97,8 @@ static const struct field counters_fields[] = {
         {"dropped", FIELD_OBJECT, 0, .table = dropped_fields},
         {"driver", FIELD_OBJECT, 0, .table = driver_fields},
         {"nic", FIELD_OBJECT, 0, .table = nic_fields, .mask_bit = COUNTERS_NIC,
+                .mask_offset = offsetof(struct counters, driver_mask)},
+        {"xdp", FIELD_OBJECT, 0, .table = xdp_fields, .mask_bit = COUNTERS_XDP,
                 .mask_offset = offsetof(struct counters, driver_mask)},
         END_,
 };

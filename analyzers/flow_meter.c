@@ -162,10 +162,13 @@ static void add(struct flow_meter *m, struct decoded_flow *p, const struct flow_
 
 void flow_meter_packet(struct flow_meter *m, const struct metered_packet *packet)
 {
-	struct decoded *d = &m->decoded;
+	decode_packet(packet->linktype, packet->data, packet->caplen, packet->origlen, &m->decoded);
+	flow_meter_decoded(m, packet, &m->decoded);
+}
 
+void flow_meter_decoded(struct flow_meter *m, const struct metered_packet *packet, struct decoded *d)
+{
 	m->stats.packets++;
-	decode_packet(packet->linktype, packet->data, packet->caplen, packet->origlen, d);
 	switch (d->end) {
 	case DECODE_IP:
 		m->stats.ip++;

@@ -39,6 +39,8 @@ struct metered_packet {
 	uint32_t lane, segment;
 };
 void flow_meter_packet(struct flow_meter *m, const struct metered_packet *packet);
+// The same for one that was decoded already.
+void flow_meter_decoded(struct flow_meter *m, const struct metered_packet *packet, struct decoded *decoded);
 // No packet before ts_ns will come: flows that have been idle for their time by then end. Only forward.
 void flow_meter_tick(struct flow_meter *m, uint64_t ts_ns);
 // Ends all flows.

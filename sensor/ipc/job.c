@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "sensor/ipc/loan.h"
+
 #define JOB_SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)
 
 static size_t size_for(unsigned sources)
@@ -60,6 +62,8 @@ static bool job_valid(const struct job *job, size_t size)
 	for (unsigned i = 0; i < job->source_count; i++)
 		if (!ENDS(job->source[i].name))
 			return false;
+	if (job->flow_threads < 1 || job->flow_threads > LOAN_WORKERS_MAX)
+		return false;
 	return job->pool_blocks >= 4 && (job->sealers >= 1 || job->kind == JOB_CAPTURE) && job->flush_ms >= 10;
 }
 

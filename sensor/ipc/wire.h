@@ -28,7 +28,7 @@ enum wire_type {
 	// supervisor -> keeper
 	WIRE_RECORDER_DIED, // with the socket of its successor as SCM_RIGHTS when there will be one
 	WIRE_MARK,          // answered by one message with the same type, when the line is signed
-	WIRE_CLOSE,
+	WIRE_CLOSE,         // and INCIDENT, of inspector, flow log and exporter: not answered
 	// keeper -> supervisor; INCIDENT too, of what has been written
 	WIRE_OPENED,
 	WIRE_LEDGER,

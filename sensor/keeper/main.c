@@ -70,6 +70,19 @@ static int recorder_died(struct keeper *k, const union wire_message *m)
 	return r < 0 ? r : keeper_checkpoint(k, true);
 }
 
+// What the supervisor has seen of those who record nothing.
+static bool known_incident(const struct wire_incident *m)
+{
+	static const char *const kinds[] = {"inspector-died", "inspection-shed", "flowlog-died", "exporter-died"};
+
+	if (!wire_text_ok(m->kind, sizeof(m->kind)) || !wire_text_ok(m->detail, sizeof(m->detail)))
+		return false;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (strcmp(kinds[i], m->kind) == 0)
+			return true;
+	return false;
+}
+
 static bool known_reason(const char *reason)
 {
 	static const char *const reasons[] = {"end-of-input", "input-damaged", "duration", "packets", "signal",
@@ -99,6 +112,12 @@ static int supervisor_request(struct keeper *k, int sup_fd, int *rec_fd, struct 
 		close(passed);
 	if (r == WIRE_MARK && m.h.len == sizeof(m.mark)) {
 		r = keeper_mark(k, &m.mark);
+		return r < 0 ? error_set(e, r, "cannot write the ledger: %s", strerror(-r)) : 0;
+	}
+	if (r == WIRE_INCIDENT && m.h.len == sizeof(m.incident) && known_incident(&m.incident)) {
+		r = k->opened ? keeper_record_incident(k, m.incident.kind, m.incident.detail) : 0;
+		if (r == 0 && k->opened)
+			r = keeper_checkpoint(k, false);
 		return r < 0 ? error_set(e, r, "cannot write the ledger: %s", strerror(-r)) : 0;
 	}
 	if (r == WIRE_CLOSE && m.h.len == sizeof(m.plain) && wire_text_ok(m.plain.text, sizeof(m.plain.text)) &&

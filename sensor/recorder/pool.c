@@ -78,22 +78,37 @@ int pool_create(uint32_t blocks, bool huge, int *ret_fd, struct error *e)
 	return 0;
 }
 
-int pool_map(int fd, uint32_t blocks, struct pool *ret_pool, struct error *e)
+static int map(int fd, uint32_t blocks, int protection, struct pool *ret_pool, struct error *e)
 {
-	struct pool p = {.blocks = blocks};
 	struct statfs fs;
 	struct stat st;
-	void *map;
+	void *at;
 
 	if (fstat(fd, &st) < 0 || st.st_size != (off_t)pool_bytes(blocks))
 		return error_set(e, -EBADMSG, "the block pool has not the size that the job states");
-	map = mmap(NULL, pool_bytes(blocks), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (map == MAP_FAILED)
+	at = mmap(NULL, pool_bytes(blocks), protection, MAP_SHARED, fd, 0);
+	if (at == MAP_FAILED)
 		return error_set(e, -errno, "cannot map the block pool: %s", strerror(errno));
-	p.huge = fstatfs(fd, &fs) == 0 && fs.f_type == HUGETLBFS_MAGIC;
-	p.shared = map;
-	p.block = (struct block *)(p.shared + 1);
-	p.data = (uint8_t *)map + header_bytes(blocks);
+	*ret_pool = (struct pool){.blocks = blocks,
+	        .huge = fstatfs(fd, &fs) == 0 && fs.f_type == HUGETLBFS_MAGIC,
+	        .shared = at,
+	        .block = (struct block *)((struct pool_shared *)at + 1),
+	        .data = (uint8_t *)at + header_bytes(blocks)};
+	return 0;
+}
+
+int pool_map_readonly(int fd, uint32_t blocks, struct pool *ret_pool, struct error *e)
+{
+	return map(fd, blocks, PROT_READ, ret_pool, e);
+}
+
+int pool_map(int fd, uint32_t blocks, struct pool *ret_pool, struct error *e)
+{
+	struct pool p;
+	int r = map(fd, blocks, PROT_READ | PROT_WRITE, &p, e);
+
+	if (r < 0)
+		return r;
 	if (p.shared->magic == 0) {
 		p.shared->magic = POOL_MAGIC;
 		p.shared->blocks = blocks;

@@ -126,6 +126,12 @@ static const int recorder_calls[] = {
         SCMP_SYS(unlinkat),
 };
 
+static const int inspector_calls[] = {
+        SCMP_SYS(clone),
+        SCMP_SYS(getppid),
+        SCMP_SYS(sched_getaffinity),
+};
+
 // What DPDK's interrupt thread and PMDs need besides: the thread waits by epoll; link, stop and statistics of a NIC are
 // reads, writes and ioctls of descriptors that are open. rte_thread_register asks for each processor's node (access).
 static const int recorder_threads_calls[] = {
@@ -232,6 +238,8 @@ static int seccomp_enter(enum sandbox_role role)
 		r = ALLOW(ctx, SCMP_ACT_ALLOW, keeper_calls);
 	if (r == 0 && role == SANDBOX_READER)
 		r = ALLOW(ctx, SCMP_ACT_ALLOW, reader_calls);
+	if (r == 0 && role == SANDBOX_INSPECTOR)
+		r = ALLOW(ctx, SCMP_ACT_ALLOW, inspector_calls);
 	if (r == 0 && (role == SANDBOX_RECORDER || role == SANDBOX_RECORDER_THREADS))
 		r = ALLOW(ctx, SCMP_ACT_ALLOW, recorder_calls);
 	// Threads lower their own priority. To raise it they have no right any more.
@@ -301,7 +309,7 @@ int sandbox_enter(const struct sandbox *s, struct error *e)
 
 	setrlimit(RLIMIT_CORE, &none);
 	if (s->role != SANDBOX_RECORDER && s->role != SANDBOX_RECORDER_THREADS && s->role != SANDBOX_METRICS &&
-	        !SANITIZED)
+	        s->role != SANDBOX_INSPECTOR && !SANITIZED)
 		setrlimit(RLIMIT_NPROC, &none);
 	// A recording belongs to whoever made it; root may read it all the same, and reach the socket of its capture.
 	r = drop_user(s->uid, s->role == SANDBOX_READER    ? 1u << CAP_DAC_READ_SEARCH

@@ -12,8 +12,9 @@ enum sandbox_role {
 	SANDBOX_RECORDER_THREADS, // with a driver that has threads of its own (DPDK): more system calls for its PMDs
 	SANDBOX_KEEPER,
 	SANDBOX_SIGNER,
-	SANDBOX_METRICS, // lists what lies below list_dirs, connects to AF_UNIX sockets of any user that it can reach
-	SANDBOX_READER   // of a recording; reads as its user can below read_dir, also what only root may read
+	SANDBOX_INSPECTOR, // threads, and what is mapped and open already
+	SANDBOX_METRICS,   // lists what lies below list_dirs, connects to AF_UNIX sockets of any user that it can reach
+	SANDBOX_READER     // of a recording; reads as its user can below read_dir, also what only root may read
 };
 
 struct sandbox {

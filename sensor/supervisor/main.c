@@ -71,7 +71,9 @@ int main(void)
 		        {.fd = run.keeper_fd, .events = POLLIN}, {.fd = run.recorder_fd, .events = POLLIN}};
 		unsigned clients = control_poll(&run.control, &fds[3]);
 
-		if (poll(fds, 3 + clients, control_timeout_ms(&run.control)) < 0) {
+		int control_ms = control_timeout_ms(&run.control), run_ms = run_timeout_ms(&run);
+
+		if (poll(fds, 3 + clients, run_ms >= 0 && run_ms < control_ms ? run_ms : control_ms) < 0) {
 			if (errno != EINTR)
 				break;
 			continue;
@@ -83,6 +85,7 @@ int main(void)
 			run_keeper_says(&run);
 		if (fds[0].revents)
 			on_signals(&run, signals);
+		run_turn(&run);
 		control_turn(&run.control, &run, &fds[3]); // evidence first
 	}
 	control_close(&run.control);

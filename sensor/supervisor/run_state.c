@@ -24,11 +24,12 @@ static int start_recorder(struct run *run, int keeper_end, struct error *e)
 
 	if (r < 0)
 		return error_set(e, r, "cannot make a socket: %s", strerror(-r));
-	const int fds[] = {
-	        run->job_fd, pair[1], keeper_end, run->recording.segments_fd, run->recording.sources_fd, run->pool_fd};
+	const int fds[] = {run->job_fd, pair[1], keeper_end, run->recording.segments_fd, run->recording.sources_fd,
+	        run->pool_fd, run->inspector.loans_fd, run->inspector.reply_fd};
 
 	run->capturing = false;
-	r = spawn_role(program, fds, 6, ROLE_JOB_FD, run->job->kind == JOB_INGEST, &run->recorder, e);
+	r = spawn_role(
+	        program, fds, run->job->flows ? 8 : 6, ROLE_JOB_FD, run->job->kind == JOB_INGEST, &run->recorder, e);
 	close(pair[1]);
 	if (r < 0) {
 		close(pair[0]);
@@ -70,7 +71,7 @@ static int start_roles(struct run *run, int key_fd, int origins_fd, struct error
 
 int run_start(struct run *run, int job_fd, int key_fd, int origins_fd, struct error *e)
 {
-	int r;
+	int r, flows_fd = -1;
 
 	memset(run, 0, sizeof(*run));
 	run->job_fd = job_fd;
@@ -85,10 +86,18 @@ int run_start(struct run *run, int job_fd, int key_fd, int origins_fd, struct er
 	        &run->pool_fd, e);
 	if (r < 0)
 		return r;
+	if (run->job->flows) {
+		r = inspector_open(run, &flows_fd, e);
+		if (r < 0)
+			return r;
+	}
 	r = recording_make(run->job, &run->recording, e);
 	if (r < 0)
 		return r;
-	r = start_roles(run, key_fd, origins_fd, e);
+	if (run->job->flows)
+		r = inspector_start(run, e);
+	if (r == 0)
+		r = start_roles(run, key_fd, origins_fd, e);
 	if (r < 0) {
 		if (run->keeper > 0)
 			kill(run->keeper, SIGKILL);
@@ -97,14 +106,36 @@ int run_start(struct run *run, int job_fd, int key_fd, int origins_fd, struct er
 	return r;
 }
 
-static void close_recording(struct run *run, const char *reason)
+// No more packets: what they leave behind is finished, and then the recording closes.
+static void end_recording(struct run *run, const char *reason)
 {
-	if (run->closing || run->keeper_fd < 0)
+	if (run->ended)
+		return;
+	run->ended = true;
+	if (reason != run->reason)
+		snprintf(run->reason, sizeof(run->reason), "%s", reason);
+	inspector_finish(run);
+	run_turn(run);
+}
+
+static void close_recording(struct run *run)
+{
+	if (!run->ended || run->closing || run->keeper_fd < 0 || run->inspector.pid > 0 || run->flowlog > 0)
 		return;
 	run->closing = true;
-	snprintf(run->reason, sizeof(run->reason), "%s", reason);
-	if (wire_send_plain(run->keeper_fd, WIRE_CLOSE, 0, 0, reason) < 0)
+	if (wire_send_plain(run->keeper_fd, WIRE_CLOSE, 0, 0, run->reason) < 0)
 		run->broken = true;
+}
+
+void run_turn(struct run *run)
+{
+	inspector_turn(run);
+	close_recording(run);
+}
+
+int run_timeout_ms(const struct run *run)
+{
+	return inspector_timeout_ms(run);
 }
 
 void run_stop(struct run *run)
@@ -202,6 +233,7 @@ static void recorder_died(struct run *run, int status)
 
 	describe(status, died.text, sizeof(died.text));
 	tally_recorder_died(&run->tally);
+	inspector_recorder_died(run);
 	if (!run->opened)
 		return; // nothing was recorded: run_finish takes the directory away
 	fprintf(stderr, "%ssealtap: the recorder %s; %s\n", run->shown ? "\n" : "", died.text,
@@ -222,7 +254,7 @@ static void recorder_died(struct run *run, int status)
 		close(pair[1]);
 	}
 	if (!again)
-		close_recording(run, "recorder-failed");
+		end_recording(run, "recorder-failed");
 }
 
 // Whatever a role said before it died is read first.
@@ -243,14 +275,14 @@ void run_reap(struct run *run)
 		} else if (pid == run->recorder) {
 			run->recorder = 0;
 			drain(run);
-			if (run->done && WIFEXITED(status) && WEXITSTATUS(status) == 0) {
-				char reason[64];
-
-				memcpy(reason, run->reason, sizeof(reason));
-				close_recording(run, reason);
-			} else {
+			if (run->done && WIFEXITED(status) && WEXITSTATUS(status) == 0)
+				end_recording(run, run->reason);
+			else
 				recorder_died(run, status);
-			}
+		} else if (pid == run->inspector.pid) {
+			inspector_died(run, status);
+		} else if (pid == run->flowlog) {
+			run->flowlog = 0;
 		} else if (pid == run->keeper) {
 			run->keeper = 0;
 			while (run->keeper_fd >= 0)

@@ -9,6 +9,7 @@
 #include "sensor/ipc/wire.h"
 #include "sensor/supervisor/control.h"
 #include "sensor/supervisor/events.h"
+#include "sensor/supervisor/inspector.h"
 #include "sensor/supervisor/recording.h"
 #include "sensor/supervisor/tally.h"
 
@@ -21,12 +22,15 @@ struct run {
 	pid_t keeper;    // 0: does not live
 	pid_t signer;
 	pid_t recorder;
+	pid_t flowlog;
+	struct inspector inspector;
 	struct recording recording;
 	uint8_t recording_id[DIGEST_LEN];
 	bool opened;    // the ledger has its first lines
 	bool capturing; // this recorder is at work
 	bool stopping;
 	bool done;    // the recorder said so
+	bool ended;   // no more packets will be recorded, for `reason`
 	bool closing; // the keeper has been told to close
 	bool closed;  // and did
 	bool broken;  // the keeper died, or closing failed
@@ -44,6 +48,8 @@ int run_start(struct run *run, int job_fd, int key_fd, int origins_fd, struct er
 void run_recorder_says(struct run *run);
 void run_keeper_says(struct run *run);
 void run_reap(struct run *run);
+void run_turn(struct run *run); // whatever is due; call at the latest after run_timeout_ms
+int run_timeout_ms(const struct run *run);
 void run_stop(struct run *run); // the operator wants it to end
 bool run_over(const struct run *run);
 int run_finish(struct run *run); // reports; returns the exit code

@@ -260,6 +260,7 @@ TYPES = {
     "mark": dict(by=t_str, text=t_str),
     "incident": dict(kind=t_enum("recorder-died", "recorder-resumed", "adopted", "disk-full", "disk-error",
                                  "supervisor-died", "source-failed", "interface-down", "overload", "stalled", "kernel-time",
+                                 "inspector-died", "inspection-shed", "flowlog-died", "exporter-died",
                                  "interface-up", "interface-renamed", "interface-back", "carrier-lost", "carrier-back",
                                  "mtu-changed", *PASSED_BY), detail=t_str),
     "heartbeat": {},

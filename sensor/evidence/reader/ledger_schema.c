@@ -23,7 +23,8 @@ static const char *const gap_names[] = {"pause", "suspend", NULL};
 static const char *const incident_names[] = {"recorder-died", "recorder-resumed", "adopted", "disk-full", "disk-error",
         "supervisor-died", "source-failed", "interface-down", "overload", "stalled", "interface-up",
         "interface-renamed", "interface-back", "carrier-lost", "carrier-back", "mtu-changed", "interface-removed",
-        "queues-changed", "offload-changed", "promiscuous-lost", "starved", "kernel-time", NULL};
+        "queues-changed", "offload-changed", "promiscuous-lost", "starved", "kernel-time", "inspector-died",
+        "inspection-shed", "flowlog-died", "exporter-died", NULL};
 
 #define INT_(type, member, max)                                                                                        \
 	{                                                                                                              \

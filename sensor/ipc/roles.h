@@ -9,6 +9,7 @@
 #define KEEPER_SIGNER_FD 6
 #define KEEPER_DIR_FD 7     // the recording
 #define KEEPER_ORIGINS_FD 8 // directory with a log for each origin key
+#define KEEPER_FLOWLOG_FD 9 // where flows are wanted
 
 #define RECORDER_KEEPER_FD 5
 #define RECORDER_SEGMENTS_FD 6 // directory segments/
@@ -21,6 +22,10 @@
 #define INSPECTOR_REPLY_FD 5
 #define INSPECTOR_POOL_FD 6  // read-only
 #define INSPECTOR_FLOWS_FD 7 // to the flow log (flow_stream.h)
+
+#define FLOWLOG_KEEPER_FD 4
+#define FLOWLOG_STREAM_FD 5 // from the inspector (flow_stream.h); closed by all who hold its other end: the end
+#define FLOWLOG_DIR_FD 6    // directory flows/
 
 #define SUPERVISOR_KEY_FD 4     // origin private key: handed to the signer unread
 #define SUPERVISOR_ORIGINS_FD 5 // handed to the keeper

@@ -25,7 +25,11 @@ enum wire_type {
 	WIRE_INCIDENT,
 	WIRE_FINISHED, // no more segments: the recorder will exit
 	WIRE_RETIRE,   // is a segment to go under the retention policy, or has the disk no room left?
+	// flow log -> keeper; answered likewise. INCIDENT too
+	WIRE_FLOWS_START, // when the ledger is open: answered by struct wire_flows_answer
+	WIRE_FLOWS,       // a file of flow records is complete
 	// supervisor -> keeper
+	WIRE_FLOWLOG_DIED,  // with the socket of its successor as SCM_RIGHTS when there will be one
 	WIRE_RECORDER_DIED, // with the socket of its successor as SCM_RIGHTS when there will be one
 	WIRE_MARK,          // answered by one message with the same type, when the line is signed
 	WIRE_CLOSE,         // and INCIDENT, of inspector, flow log and exporter: not answered
@@ -141,6 +145,27 @@ struct wire_retire {
 	uint64_t free; // of the file system
 };
 
+struct wire_flows {
+	struct wire_header h;
+	uint32_t number;
+	uint32_t reserved;
+	uint64_t bytes;
+	uint8_t sha256[DIGEST_LEN];
+	uint64_t frames;    // zstd
+	uint64_t raw_bytes; // decompressed
+	uint64_t records;
+	uint64_t inspected; // frames of segments that its order lines name
+	uint64_t lost;      // records that the inspector could not tell or that could not be written
+	uint64_t malformed; // messages that were not understood
+};
+
+struct wire_flows_answer { // to FLOWS_START
+	struct wire_header h;
+	uint8_t recording_id[DIGEST_LEN];
+	uint32_t next_number; // no file of this number or a higher one has been sealed
+	uint32_t reserved;
+};
+
 struct wire_source {
 	struct wire_header h;
 	uint32_t index;
@@ -251,6 +276,8 @@ union wire_message {
 	struct wire_adopt adopt;
 	struct wire_loss loss;
 	struct wire_source source;
+	struct wire_flows flows;
+	struct wire_flows_answer flows_answer;
 	struct wire_incident incident;
 	struct wire_retire retire;
 	struct wire_lanes lanes;

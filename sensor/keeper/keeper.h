@@ -56,8 +56,9 @@ struct keeper {
 	struct keeper_lane *lanes;
 	unsigned lane_count;
 	struct retention retention;
-	uint64_t segments; // begun
-	uint64_t packets;  // of sealed segments
+	uint32_t flows_next; // number after that of the newest `flows` line
+	uint64_t segments;   // begun
+	uint64_t packets;    // of sealed segments
 
 	int tell_fd;               // the supervisor's socket, for words that it did not ask for; -1: it is gone
 	struct wire_ledger status; // for its operator
@@ -74,6 +75,7 @@ int keeper_record_progress(struct keeper *k, const struct wire_progress *p);
 int keeper_record_segment(struct keeper *k, const struct keeper_lane *lane, const struct wire_seal *s);
 int keeper_record_loss(struct keeper *k, const struct wire_loss *l);
 int keeper_record_source(struct keeper *k, const struct wire_source *s);
+int keeper_record_flows(struct keeper *k, const struct wire_flows *f);
 int keeper_record_retire(struct keeper *k, const struct sealed_segment *s, const char *reason, uint64_t free_bytes);
 int keeper_record_incident(struct keeper *k, const char *kind, const char *detail);
 int keeper_record_mark(struct keeper *k, const struct wire_mark *m);
@@ -92,6 +94,7 @@ int keeper_retire(struct keeper *k, int fd, const union wire_message *m);
 
 // requests.c: what the other processes ask for. 0, or a negative errno that ends the sender.
 int keeper_recorder_request(struct keeper *k, int fd, const union wire_message *m, struct error *e);
+int keeper_flowlog_request(struct keeper *k, int fd, const union wire_message *m, struct error *e); // flows.c
 bool counters_law_holds(const struct counters *c);
 
 // tell.c: the supervisor's operator. Nothing here waits for the supervisor.

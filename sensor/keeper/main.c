@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -60,13 +61,13 @@ static int finish(struct keeper *k, const char *reason, struct error *e)
 	return r < 0 ? error_set(e, r, "cannot close the ledger: %s", strerror(-r)) : 0;
 }
 
-static int recorder_died(struct keeper *k, const union wire_message *m)
+static int died(struct keeper *k, const union wire_message *m, const char *kind)
 {
 	int r;
 
 	if (!k->opened || !wire_text_ok(m->plain.text, sizeof(m->plain.text)))
 		return 0;
-	r = keeper_record_incident(k, "recorder-died", m->plain.text);
+	r = keeper_record_incident(k, kind, m->plain.text);
 	return r < 0 ? r : keeper_checkpoint(k, true);
 }
 
@@ -95,17 +96,19 @@ static bool known_reason(const char *reason)
 }
 
 // The supervisor's requests. 0 to go on, 1 when the recording is closed, negative: the keeper must end.
-static int supervisor_request(struct keeper *k, int sup_fd, int *rec_fd, struct error *e)
+static int supervisor_request(struct keeper *k, int sup_fd, int *rec_fd, int *flow_fd, struct error *e)
 {
 	union wire_message m;
 	int passed = -1, r = wire_recv(sup_fd, &m, &passed);
 
-	if (r == WIRE_RECORDER_DIED && m.h.len == sizeof(m.plain)) {
-		if (*rec_fd >= 0)
-			close(*rec_fd);
-		*rec_fd = passed;
-		k->finished = false;
-		r = recorder_died(k, &m);
+	if ((r == WIRE_RECORDER_DIED || r == WIRE_FLOWLOG_DIED) && m.h.len == sizeof(m.plain)) {
+		int *fd = r == WIRE_RECORDER_DIED ? rec_fd : flow_fd;
+
+		if (*fd >= 0)
+			close(*fd);
+		*fd = passed;
+		k->finished = k->finished && r != WIRE_RECORDER_DIED;
+		r = died(k, &m, r == WIRE_RECORDER_DIED ? "recorder-died" : "flowlog-died");
 		return r < 0 ? error_set(e, r, "cannot write the ledger: %s", strerror(-r)) : 0;
 	}
 	if (passed >= 0)
@@ -139,41 +142,53 @@ static int tell_opened(struct keeper *k, int sup_fd)
 	return wire_send(sup_fd, WIRE_OPENED, &opened, sizeof(opened), -1);
 }
 
-static int loop(struct keeper *k, int sup_fd, int rec_fd, struct error *e)
+// One request of a process that may have been taken over. When it is at fault it goes, and the ledger stays.
+static int peer_request(struct keeper *k, int *fd, struct error *e,
+        int (*handle)(struct keeper *k, int fd, const union wire_message *m, struct error *e))
+{
+	union wire_message m;
+	int r = wire_recv(*fd, &m, NULL);
+
+	if (r > 0) {
+		r = handle(k, *fd, &m, e);
+		if (r != -EPROTO)
+			return r == -EPIPE ? 0 : r;
+		fprintf(stderr, "sealtap-keeper: %s; its connection is closed\n", e->text);
+	} // else it died, or sent what is no message: the supervisor will say more
+	close(*fd);
+	*fd = -1;
+	return 0;
+}
+
+static int loop(struct keeper *k, int sup_fd, int rec_fd, int flow_fd, struct error *e)
 {
 	bool told = false;
 	uint64_t alone_since = 0;
 
 	for (;;) {
-		struct pollfd fds[2] = {{.fd = sup_fd, .events = POLLIN}, {.fd = rec_fd, .events = POLLIN}};
+		// The flow log waits until there is a ledger.
+		struct pollfd fds[3] = {{.fd = sup_fd, .events = POLLIN}, {.fd = rec_fd, .events = POLLIN},
+		        {.fd = k->opened ? flow_fd : -1, .events = POLLIN}};
 		int r;
 
-		if (poll(fds, 2, 500) < 0 && errno != EINTR)
+		if (poll(fds, 3, 500) < 0 && errno != EINTR)
 			return error_set(e, -errno, "poll: %s", strerror(errno));
 		if (fds[1].revents) {
-			union wire_message m;
-
-			r = wire_recv(rec_fd, &m, NULL);
-			if (r > 0) {
-				r = keeper_recorder_request(k, rec_fd, &m, e);
-				if (r == -EPROTO) { // its fault: it goes, the ledger stays
-					fprintf(stderr, "sealtap-keeper: %s; its connection is closed\n", e->text);
-					close(rec_fd);
-					rec_fd = -1;
-				} else if (r < 0 && r != -EPIPE) {
-					return r;
-				}
-			} else { // it died, or sent what is no message: the supervisor will say more
-				close(rec_fd);
-				rec_fd = -1;
-			}
+			r = peer_request(k, &rec_fd, e, keeper_recorder_request);
+			if (r < 0)
+				return r;
+		}
+		if (fds[2].revents) {
+			r = peer_request(k, &flow_fd, e, keeper_flowlog_request);
+			if (r < 0)
+				return r;
 		}
 		if (k->opened && !told && sup_fd >= 0) {
 			tell_opened(k, sup_fd);
 			told = true;
 		}
 		if (fds[0].revents && sup_fd >= 0) {
-			r = supervisor_request(k, sup_fd, &rec_fd, e);
+			r = supervisor_request(k, sup_fd, &rec_fd, &flow_fd, e);
 			if (r == 1)
 				return 0;
 			if (r == -EPIPE) { // the recorder notices too and seals what it has
@@ -187,7 +202,8 @@ static int loop(struct keeper *k, int sup_fd, int rec_fd, struct error *e)
 				return r;
 			}
 		}
-		if (sup_fd < 0 && (rec_fd < 0 || k->finished || boot_ns() - alone_since > FAREWELL_MS * 1000000ULL))
+		if (sup_fd < 0 && (((rec_fd < 0 || k->finished) && flow_fd < 0) ||
+		                          boot_ns() - alone_since > FAREWELL_MS * 1000000ULL))
 			return finish(k, "supervisor-died", e);
 		if (!k->opened)
 			continue;
@@ -203,8 +219,18 @@ static int loop(struct keeper *k, int sup_fd, int rec_fd, struct error *e)
 	}
 }
 
+// The flow log's socket, where flows are wanted.
+static int flowlog_socket(const struct job *job)
+{
+	struct stat st;
+
+	return job->flows && fstat(KEEPER_FLOWLOG_FD, &st) == 0 && S_ISSOCK(st.st_mode) ? KEEPER_FLOWLOG_FD : -1;
+}
+
 int main(void)
 {
+	int flow_fd;
+
 	struct keeper k = {
 	        .dir_fd = KEEPER_DIR_FD, .origin_fd = -1, .signer_fd = KEEPER_SIGNER_FD, .tell_fd = ROLE_SUPERVISOR_FD};
 	struct error e = {0};
@@ -212,6 +238,7 @@ int main(void)
 	signal(SIGPIPE, SIG_IGN);
 	if (job_map(ROLE_JOB_FD, &k.job, &e) < 0)
 		return fail(&e);
+	flow_fd = flowlog_socket(k.job);
 	if (digest_init() < 0)
 		return fail((error_set(&e, -ENOTSUP, "this OpenSSL has no SHA-256"), &e));
 	k.details = calloc(k.job->source_count, sizeof(*k.details));
@@ -230,7 +257,7 @@ int main(void)
 	                          .write_dir_count = 1},
 	            &e) < 0)
 		return fail(&e);
-	if (loop(&k, ROLE_SUPERVISOR_FD, KEEPER_RECORDER_FD, &e) < 0)
+	if (loop(&k, ROLE_SUPERVISOR_FD, KEEPER_RECORDER_FD, flow_fd, &e) < 0)
 		return fail(&e);
 	secret_key_free(k.key);
 	free(k.lanes);

@@ -200,6 +200,19 @@ int keeper_record_source(struct keeper *k, const struct wire_source *s)
 	return keeper_append(k, "source", fields);
 }
 
+int keeper_record_flows(struct keeper *k, const struct wire_flows *f)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "flows/%08u.jsonl.zst", f->number);
+	return keeper_append(k, "flows",
+	        json_pack("{s:I, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "number", (json_int_t)f->number, "path",
+	                path, "bytes", json_u64(f->bytes), "sha256", json_hex(f->sha256, DIGEST_LEN), "frames",
+	                json_u64(f->frames), "raw_bytes", json_u64(f->raw_bytes), "records", json_u64(f->records),
+	                "inspected", json_u64(f->inspected), "lost", json_u64(f->lost), "malformed",
+	                json_u64(f->malformed)));
+}
+
 int keeper_record_retire(struct keeper *k, const struct sealed_segment *s, const char *reason, uint64_t free_bytes)
 {
 	json_t *fields = json_pack("{s:I, s:I, s:o, s:o, s:o, s:s}", "lane", (json_int_t)s->lane, "number",

@@ -93,6 +93,14 @@ static const int keeper_calls[] = {
         SCMP_SYS(clock_adjtime),
 };
 
+static const int flowlog_calls[] = {
+        SCMP_SYS(openat),
+        SCMP_SYS(fsync),
+        SCMP_SYS(sync_file_range),
+        SCMP_SYS(ftruncate),
+        SCMP_SYS(unlinkat),
+};
+
 // Of a recording, file by file as its ledger names them.
 static const int reader_calls[] = {
         SCMP_SYS(openat),
@@ -236,6 +244,8 @@ static int seccomp_enter(enum sandbox_role role)
 	r = ALLOW(ctx, SCMP_ACT_ALLOW, common_calls);
 	if (r == 0 && role == SANDBOX_KEEPER)
 		r = ALLOW(ctx, SCMP_ACT_ALLOW, keeper_calls);
+	if (r == 0 && role == SANDBOX_FLOWLOG)
+		r = ALLOW(ctx, SCMP_ACT_ALLOW, flowlog_calls);
 	if (r == 0 && role == SANDBOX_READER)
 		r = ALLOW(ctx, SCMP_ACT_ALLOW, reader_calls);
 	if (r == 0 && role == SANDBOX_INSPECTOR)

@@ -13,6 +13,7 @@ enum sandbox_role {
 	SANDBOX_KEEPER,
 	SANDBOX_SIGNER,
 	SANDBOX_INSPECTOR, // threads, and what is mapped and open already
+	SANDBOX_FLOWLOG,   // files below write_dirs
 	SANDBOX_METRICS,   // lists what lies below list_dirs, connects to AF_UNIX sockets of any user that it can reach
 	SANDBOX_READER     // of a recording; reads as its user can below read_dir, also what only root may read
 };

@@ -119,6 +119,30 @@ static void print_ledger(const struct control_run *r)
 	printf(", %s\n", time_for_people(r->incident_ns, day));
 }
 
+static const char *const inspection_names[INSPECTION_STATES] = {
+        [INSPECTION_OFF] = "off",
+        [INSPECTION_RUNNING] = "running",
+        [INSPECTION_RESTARTING] = "restarting",
+        [INSPECTION_GIVEN_UP] = "given-up",
+};
+
+static void print_inspection(const struct control_inspection *i)
+{
+	if (i->state == INSPECTION_OFF)
+		return;
+	printf("  flows         inspector %s, %" PRIu64 " flows now, %" PRIu64 " records", inspection_names[i->state],
+	        i->flows, i->records);
+	if (i->records_lost)
+		printf(", %" PRIu64 " records lost", i->records_lost);
+	if (i->flows_forced)
+		printf(", %" PRIu64 " flows ended early for want of room", i->flows_forced);
+	if (i->shed_packets)
+		printf(", %" PRIu64 " packets recorded without being inspected", i->shed_packets);
+	if (i->deaths)
+		printf(", %u inspectors died", i->deaths);
+	printf("\n");
+}
+
 static void print_driver(const struct counters *c, unsigned bit, uint64_t value)
 {
 	if (c->driver_mask & bit)
@@ -191,6 +215,7 @@ void status_print(const struct run_seen *run)
 {
 	print_head(&run->is);
 	print_amounts(&run->is);
+	print_inspection(&run->is.inspection);
 	print_ledger(&run->is);
 	if (run->is.lanes == 0) {
 		printf("  nothing has been received yet\n");
@@ -229,6 +254,15 @@ static json_t *ratio(const struct wire_status *s)
 	return s->raw_bytes ? json_real((double)s->stored_bytes / (double)s->raw_bytes) : json_null();
 }
 
+static json_t *inspection_json(const struct control_inspection *i)
+{
+	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "state", inspection_names[i->state], "deaths",
+	        (json_int_t)i->deaths, "lent_packets", (json_int_t)i->lent_packets, "shed_packets",
+	        (json_int_t)i->shed_packets, "packets", (json_int_t)i->packets, "flows", (json_int_t)i->flows,
+	        "flows_forced", (json_int_t)i->flows_forced, "records", (json_int_t)i->records, "records_lost",
+	        (json_int_t)i->records_lost);
+}
+
 json_t *status_json(const struct run_seen *run)
 {
 	const struct control_run *r = &run->is;
@@ -258,6 +292,7 @@ json_t *status_json(const struct run_seen *run)
 	json_object_set_new(o, "segments", json_integer(s->segments));
 	json_object_set_new(o, "level", json_integer(s->level));
 	json_object_set_new(o, "level_ceiling", json_integer(r->level_ceiling));
+	json_object_set_new(o, "inspection", inspection_json(&r->inspection));
 	json_object_set_new(o, "pool",
 	        json_pack("{s:I, s:I, s:o}", "blocks", (json_int_t)s->pool_blocks, "free", (json_int_t)s->pool_free,
 	                "stall_ms",

@@ -27,8 +27,8 @@ int control_request_check(const union control_request *m, size_t len)
 static bool run_ok(const struct control_run *r)
 {
 	return r->state >= CONTROL_STARTING && r->state <= CONTROL_ENDING && r->lanes <= LANES_MAX &&
-	       ENDS(r->incident.kind) && ENDS(r->incident.detail) && ENDS(r->recording) && ENDS(r->sensor) &&
-	       ENDS(r->reference) && ENDS(r->operator_name) && ENDS(r->driver);
+	       r->inspection.state < INSPECTION_STATES && ENDS(r->incident.kind) && ENDS(r->incident.detail) &&
+	       ENDS(r->recording) && ENDS(r->sensor) && ENDS(r->reference) && ENDS(r->operator_name) && ENDS(r->driver);
 }
 
 int control_answer_check(const union control_answer *m, size_t len)

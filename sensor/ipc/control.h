@@ -54,6 +54,26 @@ union control_request {
 
 enum control_state { CONTROL_STARTING = 1, CONTROL_CAPTURING, CONTROL_RESTARTING, CONTROL_ENDING };
 
+// Of flows. packets, flows and records are the inspector's own word.
+enum inspection_state {
+	INSPECTION_OFF,
+	INSPECTION_RUNNING,
+	INSPECTION_RESTARTING,
+	INSPECTION_GIVEN_UP,
+	INSPECTION_STATES
+};
+struct control_inspection {
+	uint32_t state;  // enum inspection_state
+	uint32_t deaths; // inspectors that ended otherwise than well
+	uint64_t lent_packets;
+	uint64_t shed_packets; // recorded without being inspected
+	uint64_t packets;      // inspected
+	uint64_t flows;        // in the table now
+	uint64_t flows_forced; // ended early because the table was full
+	uint64_t records;      // given to the flow log
+	uint64_t records_lost; // that it did not take in time
+};
+
 struct control_run {
 	struct control_header h;
 	uint32_t state;
@@ -69,6 +89,7 @@ struct control_run {
 	struct counters counters;  // summed over lanes
 	struct wire_status status; // summed over recorders
 	struct wire_ledger ledger;
+	struct control_inspection inspection;
 	int32_t level_ceiling;
 	uint32_t restarts;
 	uint64_t incident_ns;          // when the newest was heard of

@@ -62,7 +62,7 @@ static bool job_valid(const struct job *job, size_t size)
 	for (unsigned i = 0; i < job->source_count; i++)
 		if (!ENDS(job->source[i].name))
 			return false;
-	if (job->flow_threads < 1 || job->flow_threads > LOAN_WORKERS_MAX)
+	if ((job->flows && job->flow_threads == 0) || job->flow_threads > LOAN_WORKERS_MAX)
 		return false;
 	return job->pool_blocks >= 4 && (job->sealers >= 1 || job->kind == JOB_CAPTURE) && job->flush_ms >= 10;
 }

@@ -13,7 +13,7 @@
 #include "sensor/ipc/job.h"
 
 // Upper bounds, to know the length of a page before it is written.
-#define RUN_SAMPLES_MAX 32u
+#define RUN_SAMPLES_MAX 48u
 #define LANE_SAMPLES_MAX 24u
 #define SAMPLE_BYTES_MAX 192u // without the labels of its run and lane
 
@@ -207,6 +207,17 @@ static void give_incident(const struct page *p, const struct subject *s)
 		put_seconds(p, s, "incident", s->run->incident.kind, s->run->incident_ns);
 }
 
+static void give_inspecting(const struct page *p, const struct subject *s)
+{
+	if (s->run->inspection.state != INSPECTION_OFF)
+		put_count(p, s, NULL, NULL, s->run->inspection.state == INSPECTION_RUNNING);
+}
+
+static void give_inspector_deaths(const struct page *p, const struct subject *s)
+{
+	put_count(p, s, NULL, NULL, s->run->inspection.deaths);
+}
+
 static void give_dropped(const struct page *p, const struct subject *s)
 {
 	for (int i = 0; i < DROP_CAUSES; i++)
@@ -307,6 +318,21 @@ static const struct metric run_metrics[] = {
                 .give = give_checkpoint_age},
         {"sealtap_sync_max_seconds", "gauge", "Longest sync of the disk since the start.", .give = give_sync},
         {"sealtap_recorder_restarts_total", "counter", "Recorders that died and were replaced.", .give = give_restarts},
+        {"sealtap_inspector_up", "gauge", "1 when flows are inspected; absent when that is not wanted.",
+                .give = give_inspecting},
+        {"sealtap_inspector_deaths_total", "counter", "Inspectors that died or were ended, and were replaced.",
+                .give = give_inspector_deaths},
+        {"sealtap_inspection_shed_packets_total", "counter",
+                "Packets recorded without being inspected: the inspector was behind, or not there.",
+                RUN(inspection.shed_packets)},
+        {"sealtap_inspected_packets_total", "counter", "Packets inspected, by the inspector's word.",
+                RUN(inspection.packets)},
+        {"sealtap_flows", "gauge", "Flows in the tables now.", RUN(inspection.flows)},
+        {"sealtap_flows_forced_total", "counter", "Flows ended early because a table was full.",
+                RUN(inspection.flows_forced)},
+        {"sealtap_flow_records_total", "counter", "Flow records given to the flow log.", RUN(inspection.records)},
+        {"sealtap_flow_records_lost_total", "counter", "Flow records that the flow log did not take in time.",
+                RUN(inspection.records_lost)},
         {"sealtap_marks_total", "counter", "Marks in the ledger.", RUN(ledger.marks)},
         {"sealtap_incidents_total", "counter", "Incidents in the ledger.", RUN(ledger.incidents)},
         {"sealtap_last_incident_timestamp_seconds", "gauge", "When the newest incident was heard of, and its kind.",

@@ -144,7 +144,7 @@ static void shed(struct lender *l, const struct loan *loan)
 	atomic_fetch_add(&l->config.loans->shed_packets, loan->packets);
 }
 
-bool lender_lend(struct lender *l, const struct loan *loan, uint32_t rx)
+bool lender_lend(struct lender *l, const struct loan *loan, uint32_t rx, bool scarce)
 {
 	bool taken, there;
 
@@ -156,7 +156,7 @@ bool lender_lend(struct lender *l, const struct loan *loan, uint32_t rx)
 			lend_waiting(l);
 		taken = true;
 	} else {
-		taken = there && put(l, loan, rx);
+		taken = there && !scarce && put(l, loan, rx);
 		if (!taken)
 			shed(l, loan);
 	}

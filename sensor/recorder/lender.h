@@ -29,8 +29,9 @@ struct lender_config {
 
 int lender_new(const struct lender_config *config, struct lender **ret_lender); // 0 or -ENOMEM
 void lender_free(struct lender *l);
-// A block of RX thread `rx`. False: it was shed, and is the caller's.
-bool lender_lend(struct lender *l, const struct loan *loan, uint32_t rx);
+// A block of RX thread `rx`. False: it was shed, and is the caller's. scarce: that thread is about to run out of
+// blocks, and packets are dearer than flows.
+bool lender_lend(struct lender *l, const struct loan *loan, uint32_t rx, bool scarce);
 // A block that has come back, and is the caller's.
 bool lender_returned(struct lender *l, uint32_t *ret_block);
 void lender_tick(struct lender *l, uint64_t ns);

@@ -174,6 +174,12 @@ static void block_free(struct writer *w, uint32_t id)
 	doorbell_ring(&rx->bell);
 }
 
+// Overload's last step before frames are dropped: nothing goes on loan any more.
+static bool scarce(const struct rx *rx)
+{
+	return atomic_load_explicit(&rx->stacked, memory_order_relaxed) + ring_backlog(&rx->returned) < rx->share / 8;
+}
+
 // Its frame is in the file. The inspector comes first to a block that was recorded.
 static void release(struct writer *w, uint32_t id)
 {
@@ -193,7 +199,7 @@ static void release(struct writer *w, uint32_t id)
 		        .bytes = block_bytes(b),
 		        .packets = block_packets(b)};
 
-		if (lender_lend(r->lender, &loan, w->block_rx[id]))
+		if (lender_lend(r->lender, &loan, w->block_rx[id], scarce(&r->rx[w->block_rx[id]])))
 			return;
 	}
 	block_free(w, id);

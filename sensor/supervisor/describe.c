@@ -33,6 +33,7 @@ void run_describe(const struct run *run, struct control_run *out)
 	out->status = tally_total(t);
 	tally_counters(t, &out->counters);
 	out->ledger = t->ledger;
+	inspector_status(run, &out->inspection);
 	out->level_ceiling = job->level;
 	out->restarts = run->restarts;
 	out->incident_ns = t->incident_ns;

@@ -153,7 +153,7 @@ static void plan_next(struct run *run)
 	i->again_ns = now + (i->deaths_in_a_row == 1 ? 0 : wait);
 }
 
-static void add_up(const struct inspector *i, uint32_t workers, struct inspection_status *s)
+static void add_up(const struct inspector *i, uint32_t workers, struct control_inspection *s)
 {
 	for (uint32_t w = 0; w < workers; w++) {
 		const struct loan_worker *worker = &i->reply->worker[w];
@@ -281,10 +281,10 @@ int inspector_timeout_ms(const struct run *run)
 	return run->inspector.wanted ? LOOK_MS : -1;
 }
 
-void inspector_status(const struct run *run, struct inspection_status *ret_status)
+void inspector_status(const struct run *run, struct control_inspection *ret_status)
 {
 	const struct inspector *i = &run->inspector;
-	struct inspection_status s = i->before;
+	struct control_inspection s = i->before;
 
 	s.deaths = i->deaths;
 	if (i->wanted) {

@@ -8,18 +8,10 @@
 #include <sys/types.h>
 
 #include "sealtap/error.h"
+#include "sensor/ipc/control.h"
 #include "sensor/ipc/loan.h"
 
 struct run;
-
-// What is shown of it. The numbers are its own word.
-enum inspection_state { INSPECTION_OFF, INSPECTION_RUNNING, INSPECTION_RESTARTING, INSPECTION_GIVEN_UP };
-struct inspection_status {
-	uint32_t state;
-	uint32_t deaths;
-	uint64_t lent_packets, shed_packets;
-	uint64_t packets, records, records_lost, flows, flows_forced;
-};
 
 struct inspector {
 	bool wanted;
@@ -40,7 +32,7 @@ struct inspector {
 	uint64_t shed_packets, shed_ns; // when the last one was seen
 	uint64_t shed_told;
 	bool shedding;
-	struct inspection_status before; // of those that have died
+	struct control_inspection before; // of those that have died
 };
 
 // Makes the memory; *ret_flows_fd is the flow log's end of the socket.
@@ -53,4 +45,4 @@ void inspector_died(struct run *run, int status);
 // Regularly, at the latest after inspector_timeout_ms (-1: whenever).
 void inspector_turn(struct run *run);
 int inspector_timeout_ms(const struct run *run);
-void inspector_status(const struct run *run, struct inspection_status *ret_status);
+void inspector_status(const struct run *run, struct control_inspection *ret_status);

@@ -23,10 +23,16 @@ static int prepare(struct flow_reading *r)
 	return error < 0 ? error : flow_meter_new(c, &r->meter);
 }
 
-int flow_reading_open(struct flow_reading *r, int dirfd, const struct flow_filter *filter, struct error *e)
+int flow_reading_open(
+        struct flow_reading *r, const struct recording_dir *dir, const struct flow_filter *filter, struct error *e)
 {
-	struct sandbox sandbox = {.role = SANDBOX_READER, .uid = UINT32_MAX, .read_dir = dirfd};
+	struct sandbox sandbox = {
+	        .role = SANDBOX_READER, .uid = UINT32_MAX, .read_dirs = {dir->fd}, .read_dir_count = 1};
 	int error = prepare(r);
+
+	for (unsigned i = 0; i < dir->place_count; i++)
+		if (dir->place[i].fd >= 0)
+			sandbox.read_dirs[sandbox.read_dir_count++] = dir->place[i].fd;
 
 	if (error < 0)
 		return error_set(e, error, "cannot begin: %s", strerror(-error));
@@ -36,7 +42,7 @@ int flow_reading_open(struct flow_reading *r, int dirfd, const struct flow_filte
 	error = sandbox_enter(&sandbox, e);
 	if (error < 0)
 		return error == -EINVAL ? -EIO : error;
-	error = segment_list_read(dirfd, &r->list, &r->report);
+	error = segment_list_read(dir, &r->list, &r->report);
 	return error < 0 ? error_set(e, error, "cannot read its ledger: %s", strerror(-error)) : 0;
 }
 
@@ -62,10 +68,10 @@ static int read_packets(struct flow_reading *r, struct lane_merge *merge)
 	return error < 0 ? error : r->error;
 }
 
-int flow_reading_run(struct flow_reading *r, int dirfd)
+int flow_reading_run(struct flow_reading *r, const struct recording_dir *dir)
 {
 	struct lane_merge merge = {0};
-	int error = lane_merge_init(&merge, dirfd, r->list, NULL, r->report);
+	int error = lane_merge_init(&merge, dir, r->list, NULL, r->report);
 
 	if (error == 0)
 		error = read_packets(r, &merge);

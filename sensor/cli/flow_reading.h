@@ -26,7 +26,8 @@ struct flow_reading {
 
 // Makes the meter, looks whether it knows the applications that the filter names, gives up the rest of the machine, and
 // reads the ledger. 0 or an errno with e, -EINVAL: what is asked for cannot be; to be released in either case.
-int flow_reading_open(struct flow_reading *r, int dirfd, const struct flow_filter *filter, struct error *e);
+int flow_reading_open(
+        struct flow_reading *r, const struct recording_dir *dir, const struct flow_filter *filter, struct error *e);
 // All packets through the meter. 0 or a negative errno: of memory, or `error`.
-int flow_reading_run(struct flow_reading *r, int dirfd);
+int flow_reading_run(struct flow_reading *r, const struct recording_dir *dir);
 void flow_reading_release(struct flow_reading *r);

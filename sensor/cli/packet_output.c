@@ -31,6 +31,7 @@ int packet_findings_print(const char *verb, const struct verify_report *r)
 		fprintf(stderr, "sealtap %s: %s at %s: expected %s, found %s\n", verb, f->code, f->where, f->expected,
 		        f->actual);
 	}
+	segments_elsewhere_say(verb, r);
 	if (r->by_verdict[VERDICT_INVALID] > 0)
 		code = CLI_INVALID;
 	else if (r->by_verdict[VERDICT_UNREADABLE] > 0)
@@ -56,10 +57,10 @@ static void print_summary(const struct packet_output *o, const struct merge_resu
 	}
 }
 
-static int merge(const struct packet_output *o, int dirfd, int fd)
+static int merge(const struct packet_output *o, const struct recording_dir *dir, int fd)
 {
 	struct merge_result result;
-	int r = packet_merge(dirfd, fd, o->choice, &result);
+	int r = packet_merge(dir, fd, o->choice, &result);
 	int code = result.report ? packet_findings_print(o->verb, result.report) : CLI_OK;
 
 	if (r == -ECANCELED)
@@ -97,13 +98,14 @@ static int finish(const struct packet_output *o, struct output_file *file, int c
 int packet_output_run(const struct packet_output *o)
 {
 	struct output_file file = {.fd = -1};
-	int dirfd, code, r;
+	struct recording_dir dir;
+	int code, r;
 
 	if (to_stdout(o) && isatty(STDOUT_FILENO))
 		return cli_fail(CLI_USAGE, o->verb,
 		        "standard output is a terminal; give -w FILE, or a pipe: sealtap %s %s ... | tshark -r -",
 		        o->verb, o->recording);
-	r = recording_open(o->recording, &dirfd);
+	r = recording_open(o->recording, o->segments_on.dir, o->segments_on.count, &dir);
 	if (r < 0)
 		return cli_fail(CLI_UNREADABLE, o->verb,
 		        "cannot open the recording %s: %s; a recording is a directory with a ledger.jsonl",
@@ -114,14 +116,14 @@ int packet_output_run(const struct packet_output *o)
 			code = cli_fail(r == -EEXIST ? CLI_USAGE : CLI_UNREADABLE, o->verb, "cannot make %s: %s%s",
 			        o->output, strerror(-r),
 			        r == -EEXIST ? "; give another name, nothing is overwritten" : "");
-			close(dirfd);
+			recording_close(&dir);
 			return code;
 		}
 	}
 	signal(SIGPIPE, SIG_IGN);
-	code = merge(o, dirfd, to_stdout(o) ? STDOUT_FILENO : file.fd);
+	code = merge(o, &dir, to_stdout(o) ? STDOUT_FILENO : file.fd);
 	if (!to_stdout(o))
 		code = finish(o, &file, code);
-	close(dirfd);
+	recording_close(&dir);
 	return code;
 }

@@ -5,12 +5,14 @@
 
 #include <stdbool.h>
 
+#include "sensor/cli/segments_on.h"
 #include "sensor/evidence/reader/packet_choice.h"
 #include "sensor/evidence/reader/verify.h"
 
 struct packet_output {
 	const char *verb;
 	const char *recording;
+	struct segments_on segments_on;
 	const char *output; // NULL or "-": standard output; else a file, made only when everything holds
 	bool json;          // a summary as JSON on standard error
 	const struct packet_choice *choice; // NULL: every packet. When its begin fails it has said why

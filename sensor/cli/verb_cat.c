@@ -8,14 +8,13 @@
 #include "sensor/cli/packet_output.h"
 
 static const char usage[] =
-        "usage: sealtap cat RECORDING [-w FILE] [--json]\n"
+        "usage: sealtap cat RECORDING [-w FILE] [--segments-on DIR[,DIR]] [--json]\n"
         "\n"
         "Writes all packets as one pcapng to standard output, or to FILE, which must not exist yet and is made only "
         "when\n"
         "everything holds (-w - is standard output). One interface per lane; lanes are merged by time, order within a\n"
         "lane is kept. Works while a recording is being made and after a crash: then up to the last whole frame.\n"
-        "\n"
-        "  --json   a summary as JSON on standard error\n"
+        "\n" SEGMENTS_ON_HELP "  --json         a summary as JSON on standard error\n"
         "\n"
         "What is read is held against the recording's own hashes. That is not authentication: sealtap verify is.\n"
         "\n"
@@ -25,7 +24,8 @@ static const char usage[] =
 int verb_cat(int argc, char **argv)
 {
 	static const struct option options[] = {{"write", required_argument, NULL, 'w'},
-	        {"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
+	        {"json", no_argument, NULL, 'j'}, {"segments-on", required_argument, NULL, 's'},
+	        {"help", no_argument, NULL, 'h'}, {0}};
 	struct packet_output args = {.verb = "cat"};
 	int c;
 
@@ -34,6 +34,10 @@ int verb_cat(int argc, char **argv)
 		switch (c) {
 		case 'w':
 			args.output = optarg;
+			break;
+		case 's':
+			if (segments_on_add(&args.segments_on, "cat", optarg) != CLI_OK)
+				return CLI_USAGE;
 			break;
 		case 'j':
 			args.json = true;

@@ -14,7 +14,7 @@
 
 static const char usage[] =
         "usage: sealtap extract RECORDING [EXPR] [--host A] [--port N] [--community-id ID] [--from TIME] [--to TIME]\n"
-        "                       [-w FILE] [--no-index] [--json]\n"
+        "                       [-w FILE] [--segments-on DIR[,DIR]] [--no-index] [--json]\n"
         "\n"
         "Writes the packets for which all of this holds as one pcapng to standard output, or to FILE, which must not\n"
         "exist yet and is made only when everything holds. Lanes are merged by time, order within a lane is kept. "
@@ -27,6 +27,8 @@ static const char usage[] =
         "repeatable\n"
         "  --community-id ID  a flow, as `sealtap flows` names it; later fragments of a packet do not tell theirs\n"
         "  --from, --to TIME  not before, not after: 2026-03-01T09:30:00.25Z, with +01:00, or seconds since 1970\n"
+        "  --segments-on DIR[,DIR]\n"
+        "                     where the segments of a recording that was made onto several disks lie, in any order\n"
         "  --no-index         read everything. Otherwise the first reading keeps, in your cache, where hosts, ports "
         "and\n"
         "                     flows are, and later ones skip the rest\n"
@@ -88,7 +90,8 @@ static int parse(int argc, char **argv, struct extract_args *args, bool *ret_don
 	        {"from", required_argument, NULL, 'f'}, {"to", required_argument, NULL, 't'},
 	        {"host", required_argument, NULL, 'H'}, {"port", required_argument, NULL, 'p'},
 	        {"community-id", required_argument, NULL, 'c'}, {"no-index", no_argument, NULL, 'n'},
-	        {"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
+	        {"segments-on", required_argument, NULL, 's'}, {"json", no_argument, NULL, 'j'},
+	        {"help", no_argument, NULL, 'h'}, {0}};
 	struct error e = {0};
 	int c, r = 0;
 
@@ -113,6 +116,10 @@ static int parse(int argc, char **argv, struct extract_args *args, bool *ret_don
 			break;
 		case 'c':
 			r = selection_add_community_id(&args->selection, optarg, &e);
+			break;
+		case 's':
+			if (segments_on_add(&args->output.segments_on, "extract", optarg) != CLI_OK)
+				return CLI_USAGE;
 			break;
 		case 'n':
 			args->no_index = true;

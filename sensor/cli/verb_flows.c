@@ -18,6 +18,7 @@
 #include "sensor/cli/flow_reading.h"
 #include "sensor/cli/packet_output.h"
 #include "sensor/cli/quantity.h"
+#include "sensor/cli/segments_on.h"
 #include "sensor/evidence/digest.h"
 #include "sensor/evidence/reader/recording_dir.h"
 
@@ -41,6 +42,8 @@ static const char usage[] =
         "  --ca, --cert, --cert-key FILE\n"
         "                        for tls: whom to believe, our certificate and its key (PEM)\n"
         "  --deliver-within TIME how long to wait for collectors after the last record (default 30s)\n"
+        "  --segments-on DIR[,DIR]\n"
+        "                        where the segments of a recording that was made onto several disks lie, in any order\n"
         "  --no-dpi              do not look into packets for applications and names\n"
         "\n"
         "What is read is held against the recording's own hashes. That is not authentication: sealtap verify is.\n"
@@ -50,6 +53,7 @@ static const char usage[] =
 
 struct flows {
 	const char *recording_path;
+	struct segments_on segments_on;
 	enum flow_output output;
 	struct flow_filter filter;
 	struct flow_export export;
@@ -102,7 +106,8 @@ static int tell(struct flows *f, int error)
 static int run(struct flows *f)
 {
 	struct error e = {0};
-	int dirfd, code, r = recording_open(f->recording_path, &dirfd);
+	struct recording_dir dir;
+	int code, r = recording_open(f->recording_path, f->segments_on.dir, f->segments_on.count, &dir);
 
 	if (r < 0)
 		return cli_fail(CLI_UNREADABLE, "flows",
@@ -113,16 +118,16 @@ static int run(struct flows *f)
 	signal(SIGPIPE, SIG_IGN);
 	f->reading.config.record = take_record;
 	f->reading.config.user = f;
-	r = flow_reading_open(&f->reading, dirfd, &f->filter, &e);
+	r = flow_reading_open(&f->reading, &dir, &f->filter, &e);
 	if (r < 0) {
 		code = cli_fail(r == -EINVAL ? CLI_USAGE : CLI_UNREADABLE, "flows", "%s", e.text);
 	} else {
 		hex_encode(f->reading.list->recording_id, DIGEST_LEN, f->recording);
 		flow_print_header(f->output);
-		code = tell(f, flow_reading_run(&f->reading, dirfd));
+		code = tell(f, flow_reading_run(&f->reading, &dir));
 	}
 	flow_reading_release(&f->reading);
-	close(dirfd);
+	recording_close(&dir);
 	return code;
 }
 
@@ -196,7 +201,7 @@ int verb_flows(int argc, char **argv)
 	        {"ipfix", required_argument, NULL, 'x'}, {"kafka", required_argument, NULL, 'x'},
 	        {"ca", required_argument, NULL, 'x'}, {"cert", required_argument, NULL, 'x'},
 	        {"cert-key", required_argument, NULL, 'x'}, {"deliver-within", required_argument, NULL, 'd'},
-	        {"help", no_argument, NULL, 'h'}, {0}};
+	        {"segments-on", required_argument, NULL, 's'}, {"help", no_argument, NULL, 'h'}, {0}};
 	struct flows f = {
 	        .filter = {.to_ns = UINT64_MAX}, .export = {.fd = -1}, .reading = {.config = {FLOW_READING_TIMEOUTS}}};
 	struct error e = {0};
@@ -229,6 +234,10 @@ int verb_flows(int argc, char **argv)
 			if (!set_deadline(&f, optarg))
 				return cli_fail(CLI_USAGE, "flows", "--deliver-within takes a time such as 30s, not %s",
 				        optarg);
+			break;
+		case 's':
+			if (segments_on_add(&f.segments_on, "flows", optarg) != CLI_OK)
+				return CLI_USAGE;
 			break;
 		case 'h':
 			fputs(usage, stdout);

@@ -17,6 +17,7 @@
 
 #include "sensor/cli/cli.h"
 #include "sensor/cli/origin.h"
+#include "sensor/cli/segments_on.h"
 #include "sensor/evidence/digest.h"
 #include "sensor/evidence/keys.h"
 #include "sensor/evidence/ledger_line.h"
@@ -30,7 +31,7 @@
 #define NAME "recovery.json"
 
 static const char help[] =
-        "usage: sealtap recover RECORDING [--key ORIGIN.key] [--json]\n"
+        "usage: sealtap recover RECORDING [--key ORIGIN.key] [--segments-on DIR[,DIR]] [--json]\n"
         "\n"
         "After a crash: writes RECORDING/recovery.json, which states what was found whole and how far it was signed.\n"
         "Nothing else is changed. The recording then verifies with exit 4: what came after the last signed progress "
@@ -38,6 +39,8 @@ static const char help[] =
         "have been changed or removed before. A recording that contradicts its own signatures is refused.\n"
         "\n"
         "  --key ORIGIN.key   sign the statement with the origin key, if its holder allows it\n"
+        "  --segments-on DIR[,DIR]\n"
+        "                     where the segments of a recording that was made onto several disks lie, in any order\n"
         "  --json             the outcome as JSON on stdout\n"
         "\n"
         "Exit: 0 written, or nothing to recover; 1 the recording is invalid; 2 usage, or it is being recorded, or was\n"
@@ -134,6 +137,7 @@ static int print_refusal(const char *path, const struct verify_report *report)
 		if (report->findings[i].verdict == v)
 			fprintf(stderr, "sealtap recover: %s at %s: expected %s, found %s\n", report->findings[i].code,
 			        report->findings[i].where, report->findings[i].expected, report->findings[i].actual);
+	segments_elsewhere_say("recover", report);
 	return v == VERDICT_INVALID
 	               ? cli_fail(
 	                         CLI_INVALID, "recover", "%s contradicts its own signatures; nothing was written", path)
@@ -164,7 +168,7 @@ static void print_outcome(const char *path, const struct recovery_scan *scan, bo
 	        is_signed_packets, t);
 }
 
-static int recover(const char *path, const char *key, bool json)
+static int recover(const char *path, const struct segments_on *on, const char *key, bool json)
 {
 	uint8_t statement[DIGEST_LEN], signature[ED25519_SIG_LEN];
 	struct recovery_scan *scan = NULL;
@@ -172,13 +176,15 @@ static int recover(const char *path, const char *key, bool json)
 	struct error e = {0};
 	json_t *object = NULL;
 	char *text = NULL;
+	struct recording_dir dir;
 	int dirfd, key_fd = -1, r, code;
 	enum verdict v;
 	size_t len;
 
-	r = recording_open(path, &dirfd);
+	r = recording_open(path, on->dir, on->count, &dir);
 	if (r < 0)
 		return cli_fail(CLI_UNREADABLE, "recover", "cannot open the recording %s: %s", path, strerror(-r));
+	dirfd = dir.fd;
 	code = CLI_USAGE;
 	if (faccessat(dirfd, NAME, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
 		cli_fail(code, "recover", "%s has a %s already; it is never written over", path, NAME);
@@ -192,7 +198,7 @@ static int recover(const char *path, const char *key, bool json)
 		code = cli_fail(CLI_UNREADABLE, "recover", "%s", e.text);
 		goto out;
 	}
-	r = recovery_scan(dirfd, &scan);
+	r = recovery_scan(&dir, &scan);
 	if (r < 0) {
 		code = cli_fail(CLI_UNREADABLE, "recover", "%s: %s", path, strerror(-r));
 		goto out;
@@ -234,15 +240,16 @@ out:
 	recovery_scan_free(scan);
 	if (key_fd >= 0)
 		close(key_fd);
-	close(dirfd);
+	recording_close(&dir);
 	return code;
 }
 
 int verb_recover(int argc, char **argv)
 {
 	static const struct option options[] = {{"key", required_argument, NULL, 'k'}, {"json", no_argument, NULL, 'j'},
-	        {"help", no_argument, NULL, 'h'}, {0}};
+	        {"segments-on", required_argument, NULL, 's'}, {"help", no_argument, NULL, 'h'}, {0}};
 	const char *key = NULL;
+	struct segments_on on = {.count = 0};
 	bool json = false;
 	int c;
 
@@ -251,6 +258,8 @@ int verb_recover(int argc, char **argv)
 			return fputs(help, stdout), CLI_OK;
 		if (c == 'k')
 			key = optarg;
+		else if (c == 's' && segments_on_add(&on, "recover", optarg) == CLI_OK)
+			continue;
 		else if (c == 'j')
 			json = true;
 		else
@@ -258,5 +267,5 @@ int verb_recover(int argc, char **argv)
 	}
 	if (argc - optind != 1)
 		return cli_fail(CLI_USAGE, "recover", "which recording? sealtap recover RECORDING [--key ORIGIN.key]");
-	return recover(argv[optind], key, json);
+	return recover(argv[optind], &on, key, json);
 }

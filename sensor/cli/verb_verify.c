@@ -10,13 +10,14 @@
 #include <unistd.h>
 
 #include "sensor/cli/cli.h"
+#include "sensor/cli/segments_on.h"
 #include "sensor/cli/verify_print.h"
 #include "sensor/evidence/checkpoint.h"
 #include "sensor/evidence/keys.h"
 
 static const char usage[] =
-        "usage: sealtap verify RECORDING... [--origin PUB] [--input FILE]... [--checkpoint FILE]... [--json]\n"
-        "                      [--quiet]\n"
+        "usage: sealtap verify RECORDING... [--origin PUB] [--input FILE]... [--checkpoint FILE]...\n"
+        "                      [--segments-on DIR[,DIR]] [--json] [--quiet]\n"
         "\n"
         "Checks everything that a recording's signatures, hashes and counters say, and tells how far that goes.\n"
         "\n"
@@ -28,7 +29,7 @@ static const char usage[] =
         "  --checkpoint FILE\n"
         "                 a copy of the recording's file `checkpoint` that somebody held elsewhere: all that it "
         "covers\n"
-        "                 must still be there, unchanged; may be repeated\n"
+        "                 must still be there, unchanged; may be repeated\n" SEGMENTS_ON_HELP
         "  --json         the answer as JSON on standard output\n"
         "  --quiet        nothing for people: only the exit code, and the JSON if asked for\n"
         "\n"
@@ -43,6 +44,7 @@ struct verify_args {
 	size_t input_count;
 	struct checkpoint *held;
 	size_t held_count;
+	struct segments_on segments_on;
 	bool json, quiet;
 	uint8_t origin[ED25519_KEY_LEN];
 	char data_dir[4096];
@@ -95,22 +97,24 @@ static int verify_one(const struct verify_args *args, struct series_member *m)
 	        .data_dir = args->has_data_dir ? args->data_dir : NULL,
 	        .held = args->held,
 	        .held_count = args->held_count,
+	        .places = args->segments_on.dir,
+	        .place_count = args->segments_on.count,
 	        .progress = terminal ? show_progress : NULL,
 	        .user = (void *)m->path,
 	};
-	int r = verify_path(m->path, &options, &m->dirfd, &m->report);
+	int r = verify_path(m->path, &options, &m->dir, &m->report);
 
 	if (terminal)
 		fprintf(stderr, "\r\033[K");
 	if (r < 0)
 		return cli_fail(CLI_UNREADABLE, "verify", "cannot verify %s: %s", m->path, strerror(-r));
-	if (m->dirfd >= 0 && faccessat(m->dirfd, "ledger.jsonl", F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT &&
+	if (m->dir.fd >= 0 && faccessat(m->dir.fd, "ledger.jsonl", F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT &&
 	        !args->quiet)
 		fprintf(stderr,
 		        "sealtap verify: %s holds no ledger.jsonl: it is no recording, or its ledger was removed\n",
 		        m->path);
-	for (size_t i = 0; i < args->input_count && m->dirfd >= 0; i++)
-		verify_input(m->report, m->dirfd, args->inputs[i]);
+	for (size_t i = 0; i < args->input_count && m->dir.fd >= 0; i++)
+		verify_input(m->report, &m->dir, args->inputs[i]);
 	return 0;
 }
 
@@ -163,7 +167,7 @@ static int run(const struct verify_args *args, char **paths, size_t count)
 	if (!members)
 		return cli_fail(CLI_UNREADABLE, "verify", "no memory");
 	for (size_t i = 0; i < count; i++)
-		members[i] = (struct series_member){.path = paths[i], .dirfd = -1};
+		members[i] = (struct series_member){.path = paths[i], .dir = {.fd = -1}};
 	for (size_t i = 0; i < count && code == 0; i++)
 		code = verify_one(args, &members[i]);
 	if (code == 0) {
@@ -177,8 +181,7 @@ static int run(const struct verify_args *args, char **paths, size_t count)
 			code = cli_fail(CLI_UNREADABLE, "verify", "cannot write the answer: %s", strerror(errno));
 	}
 	for (size_t i = 0; i < count; i++) {
-		if (members[i].dirfd >= 0)
-			close(members[i].dirfd);
+		recording_close(&members[i].dir);
 		verify_report_free(members[i].report);
 	}
 	free(members);
@@ -189,8 +192,8 @@ int verb_verify(int argc, char **argv)
 {
 	static const struct option options[] = {{"origin", required_argument, NULL, 'o'},
 	        {"input", required_argument, NULL, 'i'}, {"checkpoint", required_argument, NULL, 'c'},
-	        {"json", no_argument, NULL, 'j'}, {"quiet", no_argument, NULL, 'q'}, {"help", no_argument, NULL, 'h'},
-	        {0}};
+	        {"segments-on", required_argument, NULL, 's'}, {"json", no_argument, NULL, 'j'},
+	        {"quiet", no_argument, NULL, 'q'}, {"help", no_argument, NULL, 'h'}, {0}};
 	const char **inputs = calloc((size_t)argc + 1, sizeof(*inputs));
 	struct verify_args args = {.inputs = inputs, .held = calloc((size_t)argc + 1, sizeof(*args.held))};
 	int c, code = 0;
@@ -208,6 +211,9 @@ int verb_verify(int argc, char **argv)
 			break;
 		case 'c':
 			code = read_held(&args, optarg);
+			break;
+		case 's':
+			code = segments_on_add(&args.segments_on, "verify", optarg);
 			break;
 		case 'j':
 			args.json = true;

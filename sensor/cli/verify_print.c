@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "sensor/cli/segments_on.h"
 #include "sensor/evidence/digest.h"
 #include "sensor/evidence/ledger_line.h"
 
@@ -70,6 +71,8 @@ static const char *next_step(const char *code)
 	        {"missing-file", "look for it in another copy of the recording"},
 	        {"not-a-regular-file", "copy the recording again, files and not links"},
 	        {"unexpected-file", "move it out of the recording"},
+	        {"lane-elsewhere", "name the directory on the other disk with --segments-on"},
+	        {"lane-twice", "give the directories that belong to the recording, and one copy of each segment"},
 	        {"unreadable", "fix permissions or the medium and verify again"},
 	        {"input-unreadable", "fix permissions or the path and verify again"},
 	        {"input-mismatch", "this is not a file that was sealed here, or it was changed"},
@@ -215,6 +218,10 @@ void verify_print_human(const struct series_member *m)
 		printf("  SEALED FROM A FILE: everything below is about the file that was read, not about a wire\n");
 	print_facts(r);
 	print_findings(r);
+	if (segments_elsewhere(r))
+		printf("\nThe recording was made onto %" PRIu64
+		       " disks: name those that are not there with --segments-on DIR.\n",
+		        r->places);
 	print_reach(r);
 }
 
@@ -294,6 +301,7 @@ json_t *verify_json(const struct series_member *m)
 		json_object_set_new(o, "mode", json_string(safe(r->mode)));
 		json_object_set_new(o, "build", json_string(safe(r->build)));
 		json_object_set_new(o, "opened", json_time(r->opened_ns));
+		json_object_set_new(o, "places", json_integer((json_int_t)r->places));
 		json_object_set_new(o, "sources", sources_json(r));
 		if (r->input_count > 0)
 			json_object_set_new(o, "inputs", inputs_json(r));

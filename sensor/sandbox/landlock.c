@@ -88,14 +88,15 @@ int landlock_restrict(const int *write_dirs, unsigned count, const char *read_di
 	return enter(ruleset, r);
 }
 
-int landlock_restrict_reading(int read_dir, const char *also)
+int landlock_restrict_reading(const int *read_dirs, unsigned count, const char *also)
 {
 	uint64_t handled = 0;
-	int ruleset = ruleset_new(&handled), r;
+	int ruleset = ruleset_new(&handled), r = 0;
 
 	if (ruleset < 0)
 		return ruleset;
-	r = add_rule(ruleset, read_dir, ACCESS_READ);
+	for (unsigned i = 0; i < count && r == 0; i++)
+		r = add_rule(ruleset, read_dirs[i], ACCESS_READ);
 	if (r == 0 && also)
 		r = add_path(ruleset, also, ACCESS_READ);
 	return enter(ruleset, r);

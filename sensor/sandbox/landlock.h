@@ -4,8 +4,8 @@
 // No file can be opened any more but below the given directories, and below read_dir (may be NULL) for reading.
 // -ENOTSUP when the kernel has no Landlock. no_new_privs must be set before.
 int landlock_restrict(const int *write_dirs, unsigned count, const char *read_dir);
-// No file can be opened any more but below read_dir, and below also (may be NULL), for reading.
-int landlock_restrict_reading(int read_dir, const char *also);
+// No file can be opened any more but below read_dirs, and below also (may be NULL), for reading.
+int landlock_restrict_reading(const int *read_dirs, unsigned count, const char *also);
 // No file can be opened any more; the names below the given directories may be listed. NULL: none; also as above.
 int landlock_restrict_listing(const char *const *dirs, unsigned count, const char *also);
 // The wider one: every file may be read; written only below the given directories, and what exists below /dev and /sys.

@@ -331,7 +331,7 @@ int sandbox_enter(const struct sandbox *s, struct error *e)
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return error_set(e, -errno, "cannot set no_new_privs: %s", strerror(errno));
 	if (s->role == SANDBOX_READER)
-		r = landlock_restrict_reading(s->read_dir, SANITIZED ? "/proc" : NULL);
+		r = landlock_restrict_reading(s->read_dirs, s->read_dir_count, SANITIZED ? "/proc" : NULL);
 	else if (s->role == SANDBOX_METRICS)
 		r = landlock_restrict_listing(
 		        s->list_dirs, sizeof(s->list_dirs) / sizeof(s->list_dirs[0]), SANITIZED ? "/proc" : NULL);

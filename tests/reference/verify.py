@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """An independent verifier, written from docs/evidence-format.md alone. It shares no code with sealtap.
 
-  verify.py [--origin PUB.pem] [--json] [--quiet] RECORDING
+  verify.py [--origin PUB.pem] [--segments-on DIR[,DIR]] [--json] [--quiet] RECORDING
 
 Exit codes: 0 valid, 1 invalid, 3 something could not be read, 4 consistent and something is missing, 2 usage.
-As a module: verify(path, origin_pem=None) returns a Result.
+As a module: verify(path, origin_pem=None, segments_on=()) returns a Result.
 """
 import base64
 import binascii
@@ -242,7 +242,7 @@ TYPES = {
         sources=t_list(t_obj(kind=t_enum("file", "afpacket", "pcap", "xdp", "dpdk"), name=t_str, detail=t_str), 1), filter=t_str, build=t_str,
         config_sha256=HEX64, host=t_obj(name=t_str, kernel=t_str, machine=t_str, boot_id=t_str),
         time_source=t_enum("file", "kernel", "driver"), flush_ms=t_int(0), salts_sha256=HEX64,
-        retention_=t_obj(keep_bytes_=t_u64, keep_time_=ns, min_free=t_u64)),
+        retention_=t_obj(keep_bytes_=t_u64, keep_time_=ns, min_free=t_u64), places_=t_int(2, 16)),
     "key": dict(epoch=t_int(1), public_key=HEX64, origin_signature_=t_hex(128)),
     "begin": dict(lane=LANE, number=NUMBER, source=t_int(0), interface=t_interface, linktype=t_int(0, 65535),
                   snaplen=t_int(0, 2**32 - 1)),
@@ -660,8 +660,9 @@ def decreased(a, b):
 
 
 class Verifier:
-    def __init__(self, path, origin_pem=None):
+    def __init__(self, path, origin_pem=None, segments_on=()):
         self.path, self.origin_pem = os.fsencode(path), origin_pem
+        self.given, self.places = [os.fsencode(d) for d in segments_on], []
         self.r = Result()
         self.cache = {}
         self.lines, self.objects = [], []
@@ -670,11 +671,17 @@ class Verifier:
     def bad(self, code, where="", detail=""):
         self.r.add(1, code, where, detail)
 
+    def where_of(self, name):
+        """A segment may lie on another disk; a lane lies on one."""
+        m = SEGMENT_NAME.fullmatch(name)
+        base = self.lanes_on.get(m[1]) if m else None
+        return os.path.join(base, name[9:].encode()) if base else os.path.join(self.path, name.encode())
+
     def read(self, name):
         """Bytes, or None with a finding when the file is there and unreadable. Missing is b'' with None as second."""
         if name not in self.cache:
             try:
-                fd = os.open(os.path.join(self.path, name.encode()), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+                fd = os.open(self.where_of(name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
                 with open(fd, "rb") as f:
                     self.cache[name] = f.read() if stat.S_ISREG(os.fstat(fd).st_mode) else None
             except FileNotFoundError:
@@ -694,12 +701,39 @@ class Verifier:
 
     # 1
     def directory(self):
-        self.files, self.directories, self.unread = set(), set(), set()
-        folders = [b""]
+        self.files, self.directories, self.unread, self.lanes_on = set(), set(), set(), {}
+        self.folder(self.path, b"", None)
+        for place in self.find_places():
+            self.folder(place, b"segments/", place)
+
+    def find_places(self):
+        """DIR/<recording id>.segments, or DIR itself when that is its name."""
+        try:
+            with open(os.path.join(self.path, b"ledger.jsonl"), "rb") as f:
+                line = f.readline(LINE_MAX + 1)
+        except OSError:
+            line = b""
+        name = H(line).hex().encode() + b".segments"
+        for d in self.given:
+            itself = os.path.basename(d.rstrip(b"/")) == name
+            path = d if itself else os.path.join(d, name)
+            if not os.path.isdir(d):
+                self.r.add(3, "unreadable", os.fsdecode(d), "no directory")
+            elif not itself and (os.path.islink(path) or os.path.isfile(path)):
+                self.bad("not-a-regular-file", os.fsdecode(path))
+            elif line.endswith(b"\n") and os.path.isdir(path) and not any(
+                    os.path.samefile(path, p) for p in self.places + [os.path.join(self.path, b"segments")] if os.path.isdir(p)):
+                self.places.append(path)
+        return self.places
+
+    def folder(self, base, prefix, place):
+        """All below base; prefix is its name in the recording."""
+        seen = set()
+        folders = [prefix]
         while folders:
             where = folders.pop()
             try:
-                with os.scandir(os.path.join(self.path, where)) as it:
+                with os.scandir(os.path.join(base, where[len(prefix):])) as it:
                     entries = sorted(it, key=lambda e: e.name)
             except OSError as e:
                 self.r.add(3, "unreadable", os.fsdecode(where), e.strerror)
@@ -718,10 +752,16 @@ class Verifier:
                 elif e.is_file(follow_symlinks=False):
                     if FILES.fullmatch(name):
                         self.files.add(name)
+                        seen.update(SEGMENT_NAME.fullmatch(name).groups()[:1] if SEGMENT_NAME.fullmatch(name) else ())
                     else:
                         self.bad("unexpected-name", name)
                 else:
                     self.bad("not-a-regular-file", name)
+        for lane in sorted(seen):
+            if lane in self.lanes_on:
+                self.r.add(3, "lane-twice", "segments/" + lane)
+            else:
+                self.lanes_on[lane] = place
 
     # 2 to 4
     def ledger(self):
@@ -979,7 +1019,10 @@ class Verifier:
         if policy is None:
             self.bad("retire-without-policy", where)
             return
-        seal = self.waiting[0] if self.waiting else None
+        # For want of room on one disk the oldest segment on it goes, else the oldest of all.
+        disks = self.open.get("places", 1)
+        seal = next((s for s in self.waiting
+                     if o["reason"] != "min-free" or s["lane"] % disks == o["lane"] % disks), None)
         key = o["lane"], o["number"]
         if seal is None or key != (seal["lane"], seal["number"]):
             self.bad("retire-order", where, "lane %d segment %d" % key)
@@ -996,13 +1039,15 @@ class Verifier:
             good = int(o["free"]) < int(policy["min_free"])
         if not good:
             self.bad("retire-reason", where, o["reason"])
-        self.waiting.popleft()
+        self.waiting.remove(seal)
         self.retired.add(key)
 
     def segment(self, key):
         path = "segments/%d/%08d.pcapng.zst" % key
         data = self.read(path)
         seal, marks = self.seals.get(key), self.progress[key]
+        if not seal and "segments/%d" % key[0] not in self.directories and 1 + len(self.places) < self.open.get("places", 1):
+            self.r.add(3, "lane-elsewhere", "segments/%d" % key[0])
         if data is None:
             if path in self.unread:
                 return
@@ -1222,18 +1267,20 @@ class Verifier:
         return self.r
 
 
-def verify(path, origin_pem=None):
-    return Verifier(path, origin_pem).run()
+def verify(path, origin_pem=None, segments_on=()):
+    return Verifier(path, origin_pem, segments_on).run()
 
 
 def main(argv):
-    origin, as_json, quiet, paths = None, False, False, []
+    origin, as_json, quiet, paths, segments_on = None, False, False, [], []
     it = iter(argv)
     for a in it:
         if a == "--origin":
             origin = next(it, None)
             if origin is None:
                 return usage()
+        elif a == "--segments-on":
+            segments_on += next(it, "").split(",")
         elif a == "--json":
             as_json = True
         elif a == "--quiet":
@@ -1253,7 +1300,7 @@ def main(argv):
         except (OSError, Bad) as e:
             print("verify.py: %s: %s" % (origin, e), file=sys.stderr)
             return 2
-    r = verify(paths[0], origin_pem)
+    r = verify(paths[0], origin_pem, segments_on)
     if as_json:
         print(json.dumps(r.as_dict(), indent=1))
     elif not quiet:

@@ -328,7 +328,7 @@ static struct verify_report *verify_copy(void)
 	struct verify_options options = {.origin = t.origin, .threads = 1};
 	struct verify_report *r;
 
-	if (verify_recording(t.dirfd, &options, &r) < 0)
+	if (verify_recording(&(struct recording_dir){.fd = t.dirfd}, &options, &r) < 0)
 		die("cannot verify", t.copy);
 	return r;
 }

@@ -72,12 +72,11 @@ static inline struct verify_report *fixture_verify(const struct fixture *f, bool
 	struct verify_options options = {.origin = with_origin ? f->origin : NULL, .threads = 1};
 	struct verify_report *report;
 	char path[PATH_ROOM];
-	int dirfd;
+	struct recording_dir dir;
 
 	snprintf(path, sizeof(path), "%s/recording", f->dir);
-	assert_int_equal(verify_path(path, &options, &dirfd, &report), 0);
-	if (dirfd >= 0)
-		close(dirfd);
+	assert_int_equal(verify_path(path, &options, &dir, &report), 0);
+	recording_close(&dir);
 	return report;
 }
 

@@ -76,7 +76,7 @@ static struct bytes merged(const struct fixture *f, struct merge_result *result)
 	snprintf(path, sizeof(path), "%s/recording", f->dir);
 	dirfd = open(path, O_RDONLY | O_DIRECTORY);
 	assert_true(fd >= 0 && dirfd >= 0);
-	assert_int_equal(packet_merge(dirfd, fd, NULL, result), 0);
+	assert_int_equal(packet_merge(&(struct recording_dir){.fd = dirfd}, fd, NULL, result), 0);
 	b = read_fd(fd);
 	close(fd);
 	close(dirfd);

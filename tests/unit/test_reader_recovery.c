@@ -29,7 +29,7 @@ static void the_statement_is_that_of_the_vector(void **state)
 
 	there = json_loadb(want, (size_t)n, 0, NULL);
 	assert_int_equal(time_parse(json_string_value(json_object_get(there, "t_real")), &t_real), 0);
-	assert_int_equal(recovery_scan(dirfd, &scan), 0);
+	assert_int_equal(recovery_scan(&(struct recording_dir){.fd = dirfd}, &scan), 0);
 	assert_int_equal(scan->report->by_verdict[VERDICT_INVALID], 0);
 	statement = recovery_statement(scan, t_real);
 	assert_non_null(statement);
@@ -54,7 +54,7 @@ static void a_closed_recording_has_nothing_to_recover(void **state)
 	fixture_make(&f, "minimal");
 	snprintf(path, sizeof(path), "%s/recording", f.dir);
 	dirfd = open(path, O_RDONLY | O_DIRECTORY);
-	assert_int_equal(recovery_scan(dirfd, &scan), 0);
+	assert_int_equal(recovery_scan(&(struct recording_dir){.fd = dirfd}, &scan), 0);
 	assert_true(scan->report->closed);
 	assert_int_equal(scan->segment_count, 0);
 	recovery_scan_free(scan);

@@ -178,7 +178,7 @@ static void an_input_must_be_what_was_read(void **state)
 
 	fixture_make(&f, "ingest");
 	r = fixture_verify(&f, true);
-	verify_input(r, -1, "/dev/null");
+	verify_input(r, &(struct recording_dir){.fd = -1}, "/dev/null");
 	assert_int_equal(verify_report_verdict(r), VERDICT_INVALID);
 	assert_true(has_finding(r, "input-mismatch"));
 	verify_report_free(r);
@@ -199,7 +199,7 @@ static void recordings_of_one_origin_must_follow_each_other(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct verify_report a = {.has_open = true, .origin_seq = rows[i].first, .recording_id = {1}};
 		struct verify_report *b = report_new();
-		struct series_member members[] = {{"second", -1, b}, {"first", -1, &a}};
+		struct series_member members[] = {{"second", {.fd = -1}, b}, {"first", {.fd = -1}, &a}};
 
 		b->has_open = true;
 		b->origin_seq = rows[i].second;

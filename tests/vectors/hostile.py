@@ -524,6 +524,7 @@ def build_cases():
              recovery=lambda s, rec, k=k, v=v: (put(k, v)(s), s)[1])
     case("recovery-order", 1, recovered, recovery=lambda s, rec: dict(s, segments=s["segments"][::-1]))
     retire_cases()
+    disk_cases()
     case("recovery-signature", 1, recovered, recovery_signature=lambda s: s[:5] + bytes([s[5] ^ 1]) + s[6:])
     post("recovery-no-lf", 1, setf("recovery.json", lambda r: r[:-1]), recovered)
     post("recovery-two-lines", 1, setf("recovery.json", lambda r: r + r), recovered)
@@ -582,6 +583,29 @@ def retire_cases():
     post("retire-back-altered", 1, lambda rec: rec.files.update({gone: b"".join(rec.segments[0].frames)[:-1] + b"x"}), body)
     post("retire-back", 4, lambda rec: rec.files.update({gone: b"".join(rec.segments[0].frames)}), body)
     post("retire-unsigned", 1, unsigned_retire, retire_unclosed)
+
+
+def disk_cases():
+    """Around the vector `disks`: the number of disks, and of which one the oldest segment goes."""
+    body = M.disks
+    case("disks-plain", 4, body)
+    for n, code in ((2, 4), (16, 4), (17, 1), (1, 1), (0, 1), ("2", 1)):
+        line("disks-%s-%s" % (type(n).__name__, n), code, "open", put("places", n), body=body)
+    line("disks-unsaid", 1, "open", lambda o: o.pop("places") and None, body=body)
+    # The third given up is the oldest of all, of lane 0; for want of room it must be of the second disk.
+    line("disks-size-of-another", 1, "retire", lambda o: dict({k: v for k, v in o.items() if k != "free"}, reason="keep-size"), body=body)
+    line("disks-room-not-the-oldest", 1, "retire", put("number", 1), body=body)
+    line("disks-room-other-lane", 1, "retire", put("lane", 2), body=body)
+    # Nothing signed of lane 1 but that it began: whether its file is missing depends on where one looks.
+    case("disks-unclosed", 4, disks_unclosed)
+    post("disks-unclosed-lane-elsewhere", 3, drop("segments/1/00000000.pcapng.zst"), disks_unclosed)
+
+
+def disks_unclosed(rec):
+    rec.open(M.LIVE, places=2)
+    s, _ = rec.begin(rec.lane()), rec.begin(rec.lane(name="eth1"))
+    rec.packets(s, M.noise(rec, 0))
+    rec.progress(s)
 
 
 def retire_at_size(rec, more):

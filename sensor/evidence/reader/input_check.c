@@ -13,6 +13,7 @@
 #include "sensor/evidence/digest.h"
 #include "sensor/evidence/reader/input_compare.h"
 #include "sensor/evidence/reader/recording_dir.h"
+#include "sensor/evidence/reader/report.h"
 
 #define ROOM (1u << 20)
 #define NO_SOURCE SIZE_MAX
@@ -140,7 +141,7 @@ static void check_digest(struct verify_report *r, struct input *in, size_t sourc
 		remember(r, in->path, source, 0, why);
 }
 
-static void check_source(struct verify_report *r, int dirfd, struct input *in, size_t source)
+static void check_source(struct verify_report *r, const struct recording_dir *dir, struct input *in, size_t source)
 {
 	const char *why = not_comparable(r);
 	struct verify_report *found;
@@ -160,7 +161,7 @@ static void check_source(struct verify_report *r, int dirfd, struct input *in, s
 		return;
 	}
 	n = lseek(in->fd, 0, SEEK_SET) < 0 && errno != ESPIPE ? -errno : n;
-	n = n < 0 ? n : input_compare(dirfd, n, in->path, source, r, found, &end, &e);
+	n = n < 0 ? n : input_compare(dir, n, in->path, source, r, found, &end, &e);
 	if (n == -EPROTONOSUPPORT || n == -ENODATA) {
 		check_digest(r, in, source, "it is no capture: there are no packets in it to be compared");
 		if (is_source(&r->sources[source], in))
@@ -182,7 +183,7 @@ static void check_source(struct verify_report *r, int dirfd, struct input *in, s
 	verify_report_free(found);
 }
 
-void verify_input(struct verify_report *r, int dirfd, const char *path)
+void verify_input(struct verify_report *r, const struct recording_dir *dir, const char *path)
 {
 	struct input in = {.path = path, .fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY)};
 	bool any = false;
@@ -195,7 +196,7 @@ void verify_input(struct verify_report *r, int dirfd, const char *path)
 	}
 	only = only_source(r, in.fd);
 	if (only != NO_SOURCE) {
-		check_source(r, dirfd, &in, only);
+		check_source(r, dir, &in, only);
 		close(in.fd);
 		return;
 	}
@@ -210,7 +211,7 @@ void verify_input(struct verify_report *r, int dirfd, const char *path)
 			remember(r, path, i, 0,
 			        "no regular file: only its size and SHA-256 were compared, not its packets");
 		else
-			check_source(r, dirfd, &again, i);
+			check_source(r, dir, &again, i);
 	}
 	if (error < 0)
 		unreadable(r, path, strerror(-error));

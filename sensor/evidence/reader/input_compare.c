@@ -143,10 +143,11 @@ static int read_all(struct compare *c, struct source *s, struct error *e)
 }
 
 // The lanes of one source, out of those of the recording that r is about.
-static int lanes_open(struct compare *c, int dirfd, size_t source, const struct verify_report *r, struct error *e)
+static int lanes_open(struct compare *c, const struct recording_dir *dir, size_t source, const struct verify_report *r,
+        struct error *e)
 {
 	struct verify_report *listed;
-	int n = segment_list_read(dirfd, &c->list, &listed);
+	int n = segment_list_read(dir, &c->list, &listed);
 
 	if (n < 0)
 		return error_set(e, n, "the recording cannot be read: %s", strerror(-n));
@@ -158,15 +159,15 @@ static int lanes_open(struct compare *c, int dirfd, size_t source, const struct 
 		return n;
 	c->lanes = calloc(c->list->lane_count + 1, sizeof(*c->lanes));
 	c->taken = calloc(c->list->lane_count + 1, sizeof(*c->taken));
-	n = c->lanes && c->taken ? lane_tools_init(&c->tools, dirfd, c->list, c->list->lane_count, c->found) : -ENOMEM;
+	n = c->lanes && c->taken ? lane_tools_init(&c->tools, dir, c->list, c->list->lane_count, c->found) : -ENOMEM;
 	for (size_t i = 0; n == 0 && i < c->list->lane_count; i++)
 		if (c->list->lanes[i]->source == source)
 			n = lane_reader_init(&c->lanes[c->lane_count++], &c->tools, c->list->lanes[i]);
 	return n < 0 ? error_set(e, n, "no memory to read the recording") : 0;
 }
 
-int input_compare(int dirfd, int fd, const char *path, size_t source, const struct verify_report *r,
-        struct verify_report *found, struct source_end *ret_end, struct error *e)
+int input_compare(const struct recording_dir *dir, int fd, const char *path, size_t source,
+        const struct verify_report *r, struct verify_report *found, struct source_end *ret_end, struct error *e)
 {
 	struct source_file_config config = {.fd = fd, .name = path, .extra_fd = -1};
 	struct compare c = {.path = path, .found = found};
@@ -177,7 +178,7 @@ int input_compare(int dirfd, int fd, const char *path, size_t source, const stru
 		close(fd);
 		return n;
 	}
-	n = lanes_open(&c, dirfd, source, r, e);
+	n = lanes_open(&c, dir, source, r, e);
 	if (n == 0)
 		n = read_all(&c, s, e);
 	if (n == 0)

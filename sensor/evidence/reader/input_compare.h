@@ -11,5 +11,5 @@
 // fd is consumed. r is the recording's report; findings are added to found, which mean something only when the caller
 // sees in *ret_end that the file is the one that was read. 0; -EPROTONOSUPPORT or -ENODATA when the file is no capture;
 // another negative errno, with what could not be done in e.
-int input_compare(int dirfd, int fd, const char *path, size_t source, const struct verify_report *r,
-        struct verify_report *found, struct source_end *ret_end, struct error *e);
+int input_compare(const struct recording_dir *dir, int fd, const char *path, size_t source,
+        const struct verify_report *r, struct verify_report *found, struct source_end *ret_end, struct error *e);

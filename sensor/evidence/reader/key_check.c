@@ -7,6 +7,7 @@
 
 #include "sensor/evidence/keys.h"
 #include "sensor/evidence/reader/recording_dir.h"
+#include "sensor/evidence/reader/report.h"
 #include "sensor/evidence/reader/verify_state.h"
 
 // A break between the origin key and the newest checkpoint: nothing is authenticated any more.

@@ -295,7 +295,7 @@ void lane_segment(struct verify *v, const struct ledger_segment *line)
 	if (v->listener) {
 		if (v->listener->sealed(v->listener->user, line) < 0)
 			report_errno(v->report, path, -ENOMEM);
-		absent = v->has_retention && retire_absent(v, path);
+		absent = v->has_retention && recording_lacks_segment(v->dir, (uint32_t)line->lane, line->number);
 	} else {
 		lane_task(v, line->lane, s, &task);
 		task.sealed = line;

@@ -21,6 +21,20 @@ static void unsealed_counters(
 		        "less than at the end of the segment before");
 }
 
+// Nothing written and nothing there agree only where the lane's files would be.
+static void elsewhere_check(struct verify *v, uint64_t number)
+{
+	unsigned there = 1;
+
+	for (unsigned i = 0; i < v->dir->place_count; i++)
+		there += v->dir->place[i].fd >= 0;
+	if (there < v->report->places && !v->walk->lane_dir[number])
+		report_add(v->report, VERDICT_UNREADABLE, "lane-elsewhere", NOTE("segments/%" PRIu64, number),
+		        NOTE("the lane's directory, or all %" PRIu64 " that its recording was made onto",
+		                v->report->places),
+		        NOTE("none, and %u of them", there));
+}
+
 static void unsealed_segment(
         struct verify *v, uint64_t number, struct waiting_segment *s, struct recovery_check *recovery)
 {
@@ -31,6 +45,7 @@ static void unsealed_segment(
 	int r;
 
 	segment_path((uint32_t)number, s->number, path);
+	elsewhere_check(v, number);
 	unsealed_counters(v, path, s, v->lanes[number]);
 	if (!v->listener) {
 		lane_task(v, number, s, &task);

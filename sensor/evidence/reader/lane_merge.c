@@ -44,7 +44,7 @@ static int start(struct lane_merge *m)
 	return 0;
 }
 
-int lane_merge_init(struct lane_merge *m, int dirfd, const struct segment_list *list,
+int lane_merge_init(struct lane_merge *m, const struct recording_dir *dir, const struct segment_list *list,
         const struct packet_choice *choice, struct verify_report *report)
 {
 	int r;
@@ -54,7 +54,7 @@ int lane_merge_init(struct lane_merge *m, int dirfd, const struct segment_list *
 	m->lanes = calloc(list->lane_count + 1, sizeof(*m->lanes));
 	if (!m->heap || !m->lanes)
 		return -ENOMEM;
-	r = lane_tools_init(&m->tools, dirfd, list, list->lane_count, report);
+	r = lane_tools_init(&m->tools, dir, list, list->lane_count, report);
 	m->tools.choice = choice;
 	if (r == 0 && choice && choice->begin)
 		r = choice->begin(choice->user, list);

@@ -15,7 +15,7 @@ struct lane_merge {
 };
 
 // All is borrowed; choice may be NULL: everything is read. 0 or a negative errno; to be released in either case.
-int lane_merge_init(struct lane_merge *m, int dirfd, const struct segment_list *list,
+int lane_merge_init(struct lane_merge *m, const struct recording_dir *dir, const struct segment_list *list,
         const struct packet_choice *choice, struct verify_report *report);
 void lane_merge_release(struct lane_merge *m);
 // The lane whose head is the next packet, valid until the next call; NULL at the end. 0 or -ENOMEM.

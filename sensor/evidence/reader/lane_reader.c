@@ -12,6 +12,7 @@
 #include "sensor/evidence/digest.h"
 #include "sensor/evidence/reader/limits.h"
 #include "sensor/evidence/reader/recording_dir.h"
+#include "sensor/evidence/reader/report.h"
 
 #define FETCH_BYTES (64u << 10)
 #define SPARE_DESCRIPTORS 64u
@@ -33,12 +34,12 @@ static bool descriptors_suffice(size_t lanes)
 	return limit.rlim_cur >= lanes + SPARE_DESCRIPTORS;
 }
 
-int lane_tools_init(
-        struct lane_tools *t, int dirfd, const struct segment_list *list, size_t lanes, struct verify_report *report)
+int lane_tools_init(struct lane_tools *t, const struct recording_dir *dir, const struct segment_list *list,
+        size_t lanes, struct verify_report *report)
 {
 	int r;
 
-	*t = (struct lane_tools){.dirfd = dirfd, .list = list, .report = report, .may_be_newer = !list->closed};
+	*t = (struct lane_tools){.dir = dir, .list = list, .report = report, .may_be_newer = !list->closed};
 	r = commit_new(&t->commit);
 	if (r < 0)
 		return r;
@@ -147,11 +148,9 @@ static void frame_bad(struct lane_reader *r, const char *reason)
 
 static int file_open(struct lane_reader *r)
 {
-	char path[SEGMENT_PATH_MAX];
 	uint64_t size;
 
-	segment_path(r->frame_segment.commit.lane, r->next_segment - 1, path);
-	return recording_open_file(r->tools->dirfd, path, &r->fd, &size);
+	return recording_open_segment(r->tools->dir, r->frame_segment.commit.lane, r->next_segment - 1, &r->fd, &size);
 }
 
 static bool listed_retired(const struct segment_list *list, size_t lane, size_t number)
@@ -173,7 +172,7 @@ static bool retired(struct lane_reader *r)
 	if (!listed_retired(t->newer, lane, number) && t->may_be_newer) {
 		segment_list_free(t->newer);
 		t->newer = NULL;
-		if (segment_list_read(t->dirfd, &t->newer, &report) == 0)
+		if (segment_list_read(t->dir, &t->newer, &report) == 0)
 			verify_report_free(report);
 		t->may_be_newer = listed_retired(t->newer, lane, number);
 	}

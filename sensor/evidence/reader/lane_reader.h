@@ -14,7 +14,7 @@
 
 // Shared by all lanes of one reading.
 struct lane_tools {
-	int dirfd;
+	const struct recording_dir *dir;
 	bool keep_open; // false: more lanes than descriptors
 	struct ZSTD_DCtx_s *dctx;
 	struct commit *commit;
@@ -28,8 +28,8 @@ struct lane_tools {
 };
 
 // Makes them for so many lanes; list and report are borrowed. 0 or a negative errno; to be released in either case.
-int lane_tools_init(
-        struct lane_tools *t, int dirfd, const struct segment_list *list, size_t lanes, struct verify_report *report);
+int lane_tools_init(struct lane_tools *t, const struct recording_dir *dir, const struct segment_list *list,
+        size_t lanes, struct verify_report *report);
 void lane_tools_release(struct lane_tools *t);
 
 struct lane_reader {

@@ -4,7 +4,7 @@
 
 #include "sensor/evidence/reader/verify_state.h"
 
-int verify_new(int dirfd, const struct verify_options *options, struct verify **ret_verify);
+int verify_new(const struct recording_dir *dir, const struct verify_options *options, struct verify **ret_verify);
 // Everything of section 7 but authentication. With a listener, segments are listed and not read.
 int ledger_pass_run(struct verify *v);
 // Frees v and hands the report over.

@@ -154,6 +154,8 @@ static const struct field open_fields[] = {
         HEX_(struct ledger_open, salts_sha256),
         {"retention", FIELD_OBJECT, offsetof(struct ledger_open, retention), .table = retention_fields, .mask_bit = 1,
                 .mask_offset = offsetof(struct ledger_open, has_retention)},
+        {"places", FIELD_INTEGER, offsetof(struct ledger_open, places), .limit = PLACES_MAX, .mask_bit = 1,
+                .mask_offset = offsetof(struct ledger_open, has_places)},
         END_,
 };
 

@@ -8,6 +8,7 @@
 
 #include "sealtap/evidence.h"
 #include "sensor/evidence/reader/fields.h"
+#include "sensor/evidence/reader/recording_dir.h"
 
 enum line_type {
 	LINE_OPEN,
@@ -71,6 +72,7 @@ struct ledger_open {
 	uint8_t salts_sha256[DIGEST_LEN];
 	struct ledger_retention retention;
 	uint64_t has_retention;
+	uint64_t places, has_places;
 };
 
 struct ledger_key {

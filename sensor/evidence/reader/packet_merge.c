@@ -15,7 +15,7 @@ _Static_assert(OUT_BYTES > CAPLEN_MAX + 64, "any block fits");
 
 struct merge {
 	int fd;
-	int dirfd;
+	const struct recording_dir *dir;
 	uint8_t *out;
 	size_t used;
 	struct lane_merge lanes;
@@ -144,7 +144,7 @@ static int merge_packets(struct merge *m, const struct packet_choice *choice, ui
 static int merge_run(struct merge *m, const struct segment_list *list, const struct packet_choice *choice,
         struct merge_result *result)
 {
-	int r = lane_merge_init(&m->lanes, m->dirfd, list, choice, result->report);
+	int r = lane_merge_init(&m->lanes, m->dir, list, choice, result->report);
 
 	if (r < 0)
 		return r;
@@ -161,14 +161,15 @@ static int merge_run(struct merge *m, const struct segment_list *list, const str
 	return r;
 }
 
-int packet_merge(int dirfd, int fd, const struct packet_choice *choice, struct merge_result *ret_result)
+int packet_merge(
+        const struct recording_dir *dir, int fd, const struct packet_choice *choice, struct merge_result *ret_result)
 {
-	struct merge m = {.fd = fd, .dirfd = dirfd};
+	struct merge m = {.fd = fd, .dir = dir};
 	struct segment_list *list;
 	int r;
 
 	memset(ret_result, 0, sizeof(*ret_result));
-	r = segment_list_read(dirfd, &list, &ret_result->report);
+	r = segment_list_read(dir, &list, &ret_result->report);
 	if (r < 0)
 		return r;
 	r = merge_run(&m, list, choice, ret_result);

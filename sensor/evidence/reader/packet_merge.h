@@ -15,4 +15,5 @@ struct merge_result {
 
 // Writes to fd; choice may be NULL: every packet. 0 and a result; or a negative errno of writing or memory, and a
 // result whose report may be NULL.
-int packet_merge(int dirfd, int fd, const struct packet_choice *choice, struct merge_result *ret_result);
+int packet_merge(
+        const struct recording_dir *dir, int fd, const struct packet_choice *choice, struct merge_result *ret_result);

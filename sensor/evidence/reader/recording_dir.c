@@ -11,16 +11,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-int recording_open(const char *path, int *ret_dirfd)
-{
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd < 0)
-		return -errno;
-	*ret_dirfd = fd;
-	return 0;
-}
-
 static int open_beneath(int dirfd, const char *path, int flags)
 {
 	struct open_how how = {
@@ -106,36 +96,6 @@ long recording_read_small(int dirfd, const char *path, void *out, size_t max)
 		n = -EFBIG;
 	close(fd);
 	return n;
-}
-
-enum verdict errno_verdict(int r)
-{
-	switch (-r) {
-	case ENOENT:
-	case ELOOP:
-	case EXDEV:
-	case ENOTDIR:
-	case EISDIR:
-	case EMEDIUMTYPE:
-	case EFBIG:
-		return VERDICT_INVALID;
-	default:
-		return VERDICT_UNREADABLE;
-	}
-}
-
-void report_errno(struct verify_report *report, const char *where, int r)
-{
-	if (r == -ENOENT)
-		report_add(report, VERDICT_INVALID, "missing-file", where, "a regular file", "nothing of this name");
-	else if (r == -EFBIG)
-		report_add(report, VERDICT_INVALID, "file-too-long", where, "a small file",
-		        "more bytes than any such file has");
-	else if (errno_verdict(r) == VERDICT_INVALID)
-		report_add(report, VERDICT_INVALID, "not-a-regular-file", where,
-		        "a regular file, reached without links", "a link or another kind of file");
-	else
-		report_add(report, VERDICT_UNREADABLE, "unreadable", where, "a readable file", strerror(-r));
 }
 
 void segment_path(uint32_t lane, uint64_t number, char out[SEGMENT_PATH_MAX])

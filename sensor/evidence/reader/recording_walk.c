@@ -11,13 +11,16 @@
 
 #include "sensor/evidence/ledger_line.h"
 #include "sensor/evidence/reader/recording_dir.h"
+#include "sensor/evidence/reader/report.h"
 
-#define WHERE_MAX 320
+#define WHERE_MAX 400 // as much as a finding shows
 
 struct walker {
 	struct recording_walk *walk;
 	struct verify_report *report;
-	uint64_t lane; // while below segments/<lane>
+	unsigned place;    // 0: the recording itself; else the directory on another disk
+	const char *label; // of that, as given
+	uint64_t lane;     // while below segments/<lane>
 };
 
 // One entry; returns false when the name has no place in this directory.
@@ -32,6 +35,19 @@ static const char *kind_of(const struct stat *st)
 	return S_ISDIR(st->st_mode) ? "a directory of this name" : "something else of this name";
 }
 
+// For people: path, or what is below it. Paths of the format are short.
+static const char *where_of(const struct walker *w, const char *path, const char *name, char out[WHERE_MAX])
+{
+	const char *parts[] = {w->label, strcmp(path, ".") == 0 ? NULL : path, name};
+	int len = 0;
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		if (parts[i])
+			len += snprintf(out + len, WHERE_MAX - (size_t)len, "%s%.*s", len ? "/" : "", i == 2 ? 255 : 60,
+			        parts[i]);
+	return len ? out : path;
+}
+
 static void walk_dir(struct walker *w, int dirfd, const char *path, entry_fn *entry)
 {
 	char where[WHERE_MAX];
@@ -41,12 +57,12 @@ static void walk_dir(struct walker *w, int dirfd, const char *path, entry_fn *en
 	int r = recording_open_dir(dirfd, path, &fd);
 
 	if (r < 0) {
-		report_errno(w->report, path, r);
+		report_errno(w->report, where_of(w, path, NULL, where), r);
 		return;
 	}
 	dir = fdopendir(fd);
 	if (!dir) {
-		report_errno(w->report, path, -errno);
+		report_errno(w->report, where_of(w, path, NULL, where), -errno);
 		close(fd);
 		return;
 	}
@@ -55,11 +71,7 @@ static void walk_dir(struct walker *w, int dirfd, const char *path, entry_fn *en
 
 		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
 			continue;
-		if (strcmp(path, ".") == 0)
-			snprintf(where, sizeof(where), "%s", e->d_name);
-		else
-			snprintf(
-			        where, sizeof(where), "%.60s/%.255s", path, e->d_name); // paths of the format are short
+		where_of(w, path, e->d_name, where);
 		if (fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
 			// Gone again: a live recording renames checkpoint.tmp.
 			if (errno != ENOENT)
@@ -70,7 +82,7 @@ static void walk_dir(struct walker *w, int dirfd, const char *path, entry_fn *en
 		}
 	}
 	if (errno != 0)
-		report_errno(w->report, path, -errno);
+		report_errno(w->report, where_of(w, path, NULL, where), -errno);
 	closedir(dir);
 }
 
@@ -110,6 +122,10 @@ static bool segment_entry(struct walker *w, int dirfd, const char *name, const s
 	segment_path((uint32_t)w->lane, number, again);
 	if (strcmp(strrchr(again, '/') + 1, name) != 0)
 		return false;
+	if (w->walk->lane_place[w->lane] == 0)
+		w->walk->lane_place[w->lane] = (uint8_t)(w->place + 1);
+	else if (w->walk->lane_place[w->lane] != w->place + 1)
+		w->walk->lane_twice[w->lane] = true;
 	keep_greatest(st->st_size > 0 ? &w->walk->lane_last[w->lane] : &w->walk->lane_last_empty[w->lane], number + 1);
 	return true;
 }
@@ -121,7 +137,7 @@ static bool lane_entry(struct walker *w, int dirfd, const char *name, const stru
 	if (!S_ISDIR(st->st_mode) || !number_and(name, "", &w->lane) || w->lane >= LANES_MAX)
 		return false;
 	w->walk->lane_dir[w->lane] = true;
-	snprintf(path, sizeof(path), "segments/%s", name);
+	snprintf(path, sizeof(path), "%s%s", w->label ? "" : "segments/", name);
 	walk_dir(w, dirfd, path, segment_entry);
 	return true;
 }
@@ -190,10 +206,30 @@ static bool top_entry(struct walker *w, int dirfd, const char *name, const struc
 	return strcmp(name, "ledger.jsonl") == 0 || strcmp(name, "checkpoint") == 0 || strcmp(name, "salts.key") == 0;
 }
 
-void recording_walk(int dirfd, struct recording_walk *walk, struct verify_report *report)
+static void walk_place(struct walker *w, const struct segment_place *place)
+{
+	w->label = place->name;
+	w->place++;
+	if (place->fd >= 0)
+		walk_dir(w, place->fd, ".", lane_entry);
+	else if (place->fd == -EMEDIUMTYPE)
+		report_add(w->report, VERDICT_INVALID, "not-a-regular-file", place->name,
+		        "a directory of this recording's segments, reached without links", "a link or a file");
+	else if (place->fd != -ENODATA)
+		report_add(w->report, VERDICT_UNREADABLE, "unreadable", place->name, "a readable directory",
+		        strerror(-place->fd));
+}
+
+void recording_walk(const struct recording_dir *dir, struct recording_walk *walk, struct verify_report *report)
 {
 	struct walker w = {.walk = walk, .report = report};
 
 	memset(walk, 0, sizeof(*walk));
-	walk_dir(&w, dirfd, ".", top_entry);
+	walk_dir(&w, dir->fd, ".", top_entry);
+	for (unsigned i = 0; i < dir->place_count; i++)
+		walk_place(&w, &dir->place[i]);
+	for (unsigned i = 0; i < LANES_MAX; i++)
+		if (walk->lane_twice[i])
+			report_add(report, VERDICT_UNREADABLE, "lane-twice", NOTE("segments/%u", i),
+			        "a lane's segments in one of the directories", "in two of those that you gave");
 }

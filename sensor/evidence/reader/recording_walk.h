@@ -11,11 +11,15 @@
 #include "sensor/evidence/reader/limits.h"
 #include "sensor/evidence/reader/report.h"
 
+struct recording_dir;
+
 struct recording_walk {
 	// Numbers plus one, so that 0 means none. A segment file with bytes, one without, a lane's directory.
 	uint64_t lane_last[LANES_MAX];
 	uint64_t lane_last_empty[LANES_MAX];
 	bool lane_dir[LANES_MAX];
+	uint8_t lane_place[LANES_MAX]; // where the first of its files was seen, plus one
+	bool lane_twice[LANES_MAX];    // and others lie elsewhere
 	bool extra[SOURCES_MAX];
 	uint64_t keys_last;        // greatest epoch below keys/
 	uint64_t checkpoints_last; // greatest epoch below checkpoints/
@@ -23,4 +27,4 @@ struct recording_walk {
 };
 
 // Adds findings for names that have no place in a recording. Calls handle nothing else.
-void recording_walk(int dirfd, struct recording_walk *walk, struct verify_report *report);
+void recording_walk(const struct recording_dir *dir, struct recording_walk *walk, struct verify_report *report);

@@ -8,6 +8,7 @@
 #include "sensor/evidence/keys.h"
 #include "sensor/evidence/ledger_line.h"
 #include "sensor/evidence/reader/recording_dir.h"
+#include "sensor/evidence/reader/report.h"
 #include "sensor/evidence/reader/verify_state.h"
 
 #define WHERE "recovery.json"

@@ -33,20 +33,20 @@ static int keep(void *user, uint64_t lane, uint64_t number, const struct segment
 	return 0;
 }
 
-int recovery_scan(int dirfd, struct recovery_scan **ret_scan)
+int recovery_scan(const struct recording_dir *dir, struct recovery_scan **ret_scan)
 {
 	static const struct verify_options options;
 	struct recovery_scan *scan = calloc(1, sizeof(*scan));
 	const struct unsealed_listener listener = {keep, scan};
 	struct verify *v = NULL;
-	int r = scan ? verify_new(dirfd, &options, &v) : -ENOMEM;
+	int r = scan ? verify_new(dir, &options, &v) : -ENOMEM;
 
 	if (r < 0) {
 		free(scan);
 		return r;
 	}
 	v->unsealed = &listener;
-	r = segment_checker_init(&v->checker, dirfd, 0, v->report);
+	r = segment_checker_init(&v->checker, dir, 0, v->report);
 	if (r == 0) {
 		ledger_pass_run(v);
 		scan->ledger_bytes = v->ledger_bytes;

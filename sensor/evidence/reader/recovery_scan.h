@@ -17,7 +17,7 @@ struct recovery_scan {
 	size_t segment_count;
 };
 
-int recovery_scan(int dirfd, struct recovery_scan **ret_scan);
+int recovery_scan(const struct recording_dir *dir, struct recovery_scan **ret_scan);
 void recovery_scan_free(struct recovery_scan *scan);
 // recovery.json without origin_signature; ledger_line_print with RECOVERY_MAX (limits.h) gives the statement that is
 // hashed and signed. NULL: no memory.

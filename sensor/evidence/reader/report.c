@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sensor/evidence/reader/report.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -209,4 +210,34 @@ const char *authenticated_word(enum authenticated a)
 const char *complete_word(enum complete c)
 {
 	return c == COMPLETE_YES ? "yes" : c == COMPLETE_NO ? "no" : "unknown";
+}
+
+enum verdict errno_verdict(int r)
+{
+	switch (-r) {
+	case ENOENT:
+	case ELOOP:
+	case EXDEV:
+	case ENOTDIR:
+	case EISDIR:
+	case EMEDIUMTYPE:
+	case EFBIG:
+		return VERDICT_INVALID;
+	default:
+		return VERDICT_UNREADABLE;
+	}
+}
+
+void report_errno(struct verify_report *report, const char *where, int r)
+{
+	if (r == -ENOENT)
+		report_add(report, VERDICT_INVALID, "missing-file", where, "a regular file", "nothing of this name");
+	else if (r == -EFBIG)
+		report_add(report, VERDICT_INVALID, "file-too-long", where, "a small file",
+		        "more bytes than any such file has");
+	else if (errno_verdict(r) == VERDICT_INVALID)
+		report_add(report, VERDICT_INVALID, "not-a-regular-file", where,
+		        "a regular file, reached without links", "a link or another kind of file");
+	else
+		report_add(report, VERDICT_UNREADABLE, "unreadable", where, "a readable file", strerror(-r));
 }

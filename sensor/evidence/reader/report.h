@@ -13,6 +13,11 @@ void report_add(struct verify_report *r, enum verdict v, const char *code, const
 // Adds the findings of another report about the same recording that r does not have yet.
 void report_join(struct verify_report *r, const struct verify_report *from);
 
+// What an errno says about the recording: missing, a link or misshapen is invalid, everything else is unreadable.
+enum verdict errno_verdict(int r);
+// Adds `missing-file`, `not-a-regular-file` or `unreadable`.
+void report_errno(struct verify_report *report, const char *where, int r);
+
 // A short text made in place: note(&(struct note){{0}}, "frame %u", k).
 struct note {
 	char text[240];

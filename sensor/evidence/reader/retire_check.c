@@ -16,6 +16,7 @@
 struct kept_segment {
 	uint32_t lane, number;
 	uint64_t bytes, packets, t_boot;
+	uint64_t order; // of its `segment` line among all
 	uint8_t sha256[DIGEST_LEN];
 	bool absent;
 };
@@ -36,12 +37,33 @@ void retire_open(struct verify *v, const struct ledger_open *open)
 		        open->retention.has ? "both of them" : "none of them");
 }
 
+static struct kept_queue *queue_of(struct verify *v, uint64_t lane)
+{
+	return &v->kept.place[lane % (v->report->places ? v->report->places : 1)];
+}
+
+// The one that is to go: for want of room on one disk the oldest of those on it, else the oldest of all.
+static struct kept_queue *queue_next(struct verify *v, const struct ledger_retire *line)
+{
+	struct kept_queue *oldest = NULL;
+
+	if (line->reason == RETIRE_MIN_FREE)
+		return queue_of(v, line->lane);
+	for (unsigned i = 0; i < PLACES_MAX; i++) {
+		struct kept_queue *k = &v->kept.place[i];
+
+		if (k->first < k->count && (!oldest || k->list[k->first].order < oldest->list[oldest->first].order))
+			oldest = k;
+	}
+	return oldest ? oldest : &v->kept.place[0];
+}
+
 void retire_sealed(struct verify *v, const struct ledger_segment *line, bool absent)
 {
-	struct kept_segments *k = &v->kept;
+	struct kept_queue *k = queue_of(v, line->lane);
 	struct kept_segment *s;
 
-	if (k->count == SEGMENTS_LISTED_MAX) {
+	if (v->kept.listed == SEGMENTS_LISTED_MAX) {
 		add(v, "limit-exceeded",
 		        NOTE("at most %u complete segments under a retention policy", SEGMENTS_LISTED_MAX), "one more");
 		return;
@@ -59,17 +81,10 @@ void retire_sealed(struct verify *v, const struct ledger_segment *line, bool abs
 	}
 	s = &k->list[k->count++];
 	*s = (struct kept_segment){(uint32_t)line->lane, (uint32_t)line->number, line->bytes, line->packets,
-	        v->last_boot, .absent = absent};
+	        v->last_boot, .order = v->kept.listed++, .absent = absent};
 	memcpy(s->sha256, line->sha256, DIGEST_LEN);
-	k->absent += absent;
-	k->bytes += line->bytes;
-}
-
-bool retire_absent(const struct verify *v, const char *path)
-{
-	struct stat st;
-
-	return fstatat(v->dirfd, path, &st, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT;
+	v->kept.absent += absent;
+	v->kept.bytes += line->bytes;
 }
 
 // Whether the policy permitted it at this moment.
@@ -123,7 +138,7 @@ static void give_up(struct verify *v, struct kept_segment *s)
 
 void retire_line(struct verify *v, const struct ledger_retire *line)
 {
-	struct kept_segments *k = &v->kept;
+	struct kept_queue *k = queue_next(v, line);
 	struct kept_segment *s = k->first < k->count ? &k->list[k->first] : NULL;
 
 	v->incomplete = true;
@@ -171,18 +186,30 @@ static void summary_report(struct verify *v, uint64_t lane, const struct retired
 	                present ? "there, and checked like any other" : "given up by `retire` lines"));
 }
 
-void retire_finish(struct verify *v)
+static void absent_report(struct verify *v, const struct kept_queue *k)
 {
-	for (size_t i = v->kept.first; i < v->kept.count && v->kept.absent > 0; i++) {
+	for (size_t i = k->first; i < k->count && v->kept.absent > 0; i++) {
 		char path[SEGMENT_PATH_MAX];
 
-		if (!v->kept.list[i].absent)
+		if (!k->list[i].absent)
 			continue;
 		v->kept.absent--;
-		segment_path(v->kept.list[i].lane, v->kept.list[i].number, path);
+		segment_path(k->list[i].lane, k->list[i].number, path);
 		if (!v->listener) // who reads the packets says so himself
 			report_errno(v->report, path, -ENOENT);
 	}
+}
+
+void retire_free(struct verify *v)
+{
+	for (unsigned i = 0; i < PLACES_MAX; i++)
+		free(v->kept.place[i].list);
+}
+
+void retire_finish(struct verify *v)
+{
+	for (unsigned i = 0; i < PLACES_MAX; i++)
+		absent_report(v, &v->kept.place[i]);
 	for (uint64_t i = 0; i < v->lane_count; i++) {
 		summary_report(v, i, &v->lanes[i]->retired, false);
 		summary_report(v, i, &v->lanes[i]->retired_present, true);

@@ -28,11 +28,12 @@ static void add(struct run *run, const char *code, const char *expected, const c
 	report_add(run->s->report, VERDICT_INVALID, code, run->path, expected, actual);
 }
 
-int segment_checker_init(struct segment_checker *s, int dirfd, unsigned threads, struct verify_report *report)
+int segment_checker_init(
+        struct segment_checker *s, const struct recording_dir *dir, unsigned threads, struct verify_report *report)
 {
 	int r;
 
-	*s = (struct segment_checker){.dirfd = dirfd, .report = report};
+	*s = (struct segment_checker){.dir = dir, .report = report};
 	r = stored_reader_init(&s->reader);
 	if (r < 0)
 		return r;
@@ -256,7 +257,7 @@ int segment_check(struct segment_checker *s, const struct segment_task *task, st
 	merkle_init(&run.frames);
 	merkle_root(&run.frames, found.root);
 	digest_once("", 0, found.file_sha256);
-	r = recording_open_file(s->dirfd, run.path, &fd, &found.file_bytes);
+	r = recording_open_segment(s->dir, task->lane, task->number, &fd, &found.file_bytes);
 	if (r == -ENOENT && !task->sealed && signed_frames(task) == 0) {
 		*ret_found = found;
 		return 0;

@@ -17,7 +17,7 @@ struct segment_point {
 };
 
 struct segment_checker {
-	int dirfd;
+	const struct recording_dir *dir;
 	struct frame_pool *pool;
 	struct stored_reader reader;
 	struct verify_report *report;
@@ -47,7 +47,8 @@ struct segment_found {
 	uint64_t ts_min, ts_max;
 };
 
-int segment_checker_init(struct segment_checker *s, int dirfd, unsigned threads, struct verify_report *report);
+int segment_checker_init(
+        struct segment_checker *s, const struct recording_dir *dir, unsigned threads, struct verify_report *report);
 void segment_checker_release(struct segment_checker *s);
 // Adds findings to the report. 0, or a negative errno when our own means fail (also a finding then).
 int segment_check(struct segment_checker *s, const struct segment_task *task, struct segment_found *ret_found);

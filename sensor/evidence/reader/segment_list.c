@@ -98,13 +98,14 @@ static int retired(void *user, const struct ledger_retire *line)
 	return 0;
 }
 
-int segment_list_read(int dirfd, struct segment_list **ret_list, struct verify_report **ret_report)
+int segment_list_read(
+        const struct recording_dir *dir, struct segment_list **ret_list, struct verify_report **ret_report)
 {
 	static const struct verify_options options;
 	struct segment_list *list = calloc(1, sizeof(*list));
 	const struct segment_listener listener = {begun, sealed, progressed, retired, list};
 	struct verify *v = NULL;
-	int r = list ? verify_new(dirfd, &options, &v) : -ENOMEM;
+	int r = list ? verify_new(dir, &options, &v) : -ENOMEM;
 
 	if (r < 0) {
 		segment_list_free(list);

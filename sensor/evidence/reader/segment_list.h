@@ -39,5 +39,6 @@ struct segment_list {
 };
 
 // Passes over the ledger, checks all of it but the segments, and lists them. *ret_report says what does not hold.
-int segment_list_read(int dirfd, struct segment_list **ret_list, struct verify_report **ret_report);
+int segment_list_read(
+        const struct recording_dir *dir, struct segment_list **ret_list, struct verify_report **ret_report);
 void segment_list_free(struct segment_list *list);

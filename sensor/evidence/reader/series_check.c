@@ -10,6 +10,7 @@
 #include "sensor/evidence/digest.h"
 #include "sensor/evidence/ledger_line.h"
 #include "sensor/evidence/reader/recording_dir.h"
+#include "sensor/evidence/reader/report.h"
 
 static int by_key_and_number(const void *left, const void *right)
 {
@@ -38,10 +39,10 @@ static bool checkpoint_file_is(int dirfd, const char *path, const uint8_t hash[D
 // Is hash that of `checkpoint` or of one of checkpoints/1 ... of this recording? All of these were verified.
 static bool checkpoint_known(const struct series_member *m, const uint8_t hash[DIGEST_LEN])
 {
-	if (checkpoint_file_is(m->dirfd, "checkpoint", hash))
+	if (checkpoint_file_is(m->dir.fd, "checkpoint", hash))
 		return true;
 	for (uint64_t epoch = 1; epoch <= m->report->epochs; epoch++)
-		if (checkpoint_file_is(m->dirfd, NOTE("checkpoints/%" PRIu64, epoch), hash))
+		if (checkpoint_file_is(m->dir.fd, NOTE("checkpoints/%" PRIu64, epoch), hash))
 			return true;
 	return false;
 }

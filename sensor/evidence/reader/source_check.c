@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "sensor/evidence/reader/recording_dir.h"
+#include "sensor/evidence/reader/report.h"
 #include "sensor/evidence/reader/verify_state.h"
 
 static void add(struct verify *v, const char *code, const char *expected, const char *actual)
@@ -80,6 +81,9 @@ void source_open(struct verify *v, const struct ledger_open *open)
 	memcpy(r->origin_key, open->origin_key, ED25519_KEY_LEN);
 	memcpy(r->origin_prev, open->origin_prev, DIGEST_LEN);
 	r->origin_seq = open->origin_seq;
+	r->places = open->has_places ? open->places : 1;
+	if (open->has_places && open->places < 2)
+		add(v, "places", "2 places or more, or no `places`", NOTE_U64(open->places));
 	if (open->origin_seq == 0 && memcmp(open->origin_prev, zero, DIGEST_LEN) != 0)
 		add(v, "origin-prev", "64 zeros, for origin_seq is 0", NOTE_HEX(open->origin_prev));
 	salts_check(v, open);

@@ -13,6 +13,7 @@
 #include "sensor/evidence/reader/ledger_file.h"
 #include "sensor/evidence/reader/ledger_pass.h"
 #include "sensor/evidence/reader/recording_dir.h"
+#include "sensor/evidence/reader/report.h"
 #include "sensor/evidence/reader/trust_store.h"
 #include "sensor/evidence/reader/verify_state.h"
 
@@ -147,7 +148,7 @@ int ledger_pass_run(struct verify *v)
 {
 	merkle_init(&v->tree);
 	if (something_here(v->dirfd))
-		recording_walk(v->dirfd, v->walk, v->report);
+		recording_walk(v->dir, v->walk, v->report);
 	checkpoint_read(v);
 	ledger_pass(v);
 	v->report->lines = v->lines;
@@ -169,18 +170,19 @@ static void verify_free(struct verify *v)
 	lanes_free(v);
 	free(v->boot_id);
 	free(v->source_has_extra);
-	free(v->kept.list);
+	retire_free(v);
 	free(v->walk);
 	free(v);
 }
 
-int verify_new(int dirfd, const struct verify_options *options, struct verify **ret_verify)
+int verify_new(const struct recording_dir *dir, const struct verify_options *options, struct verify **ret_verify)
 {
 	struct verify *v = calloc(1, sizeof(*v));
 
 	if (!v)
 		return -ENOMEM;
-	v->dirfd = dirfd;
+	v->dir = dir;
+	v->dirfd = dir->fd;
 	v->options = options;
 	v->walk = calloc(1, sizeof(*v->walk));
 	v->report = report_new();
@@ -201,14 +203,15 @@ struct verify_report *verify_end(struct verify *v)
 	return report;
 }
 
-int verify_recording(int dirfd, const struct verify_options *options, struct verify_report **ret_report)
+int verify_recording(
+        const struct recording_dir *dir, const struct verify_options *options, struct verify_report **ret_report)
 {
 	struct verify *v;
-	int r = verify_new(dirfd, options, &v);
+	int r = verify_new(dir, options, &v);
 
 	if (r < 0)
 		return r;
-	r = segment_checker_init(&v->checker, dirfd, options->threads, v->report);
+	r = segment_checker_init(&v->checker, dir, options->threads, v->report);
 	v->checker.progress = options->progress;
 	v->checker.user = options->user;
 	if (r == 0) {
@@ -223,19 +226,20 @@ int verify_recording(int dirfd, const struct verify_options *options, struct ver
 	return r;
 }
 
-int verify_path(
-        const char *path, const struct verify_options *options, int *ret_dirfd, struct verify_report **ret_report)
+int verify_path(const char *path, const struct verify_options *options, struct recording_dir *ret_dir,
+        struct verify_report **ret_report)
 {
 	struct verify_report *report;
-	int dirfd, r;
+	struct recording_dir dir;
+	int r;
 
-	r = recording_open(path, &dirfd);
+	r = recording_open(path, options->places, options->place_count, &dir);
 	if (r == 0) {
-		r = verify_recording(dirfd, options, ret_report);
+		r = verify_recording(&dir, options, ret_report);
 		if (r < 0)
-			close(dirfd);
+			recording_close(&dir);
 		else
-			*ret_dirfd = dirfd;
+			*ret_dir = dir;
 		return r;
 	}
 	report = report_new();
@@ -243,7 +247,7 @@ int verify_path(
 		return -ENOMEM;
 	report_add(report, VERDICT_UNREADABLE, "unreadable", path, "a recording: a directory with a ledger.jsonl",
 	        strerror(-r));
-	*ret_dirfd = -1;
+	*ret_dir = (struct recording_dir){.fd = -1};
 	*ret_report = report;
 	return 0;
 }

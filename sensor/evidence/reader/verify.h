@@ -9,6 +9,7 @@
 
 #include "sealtap/error.h"
 #include "sealtap/evidence.h"
+#include "sensor/evidence/reader/recording_dir.h"
 
 // The numbers are those of section 7 and of enum cli_exit. Precedence: invalid, unreadable, incomplete, valid.
 enum verdict { VERDICT_VALID = 0, VERDICT_INVALID = 1, VERDICT_UNREADABLE = 3, VERDICT_INCOMPLETE = 4 };
@@ -61,6 +62,7 @@ struct verify_report {
 	char *sensor, *authority_kind, *authority_reference, *authority_operator, *mode, *build, *close_reason, *filter;
 	uint8_t recording_id[DIGEST_LEN], origin_key[ED25519_KEY_LEN], origin_prev[DIGEST_LEN];
 	uint64_t origin_seq;
+	uint64_t places; // on so many disks the segments were written
 	uint64_t lines, covered_until_ns, opened_ns;
 	uint64_t lanes, epochs, segments, segments_sealed, packets, stored_bytes;
 	uint64_t segments_retired, packets_retired; // of the sealed ones
@@ -82,17 +84,22 @@ struct verify_options {
 	// Checkpoints held outside, checkpoint_parse'd: those of this recording must be reached and say the same.
 	const struct checkpoint *held;
 	size_t held_count;
+	// verify_path: directories on other disks with segments of the recording.
+	const char *const *places;
+	size_t place_count;
 	// Called now and then with the bytes read so far; may be NULL.
 	void (*progress)(void *user, uint64_t bytes);
 	void *user;
 };
 
-// Verifies the recording below the directory dirfd (borrowed). 0 and a report, whatever it says; a negative errno
+// Verifies the recording in dir (borrowed). 0 and a report, whatever it says; a negative errno
 // only when there is no report (-ENOMEM, -ENOTSUP). Free it with verify_report_free.
-int verify_recording(int dirfd, const struct verify_options *options, struct verify_report **ret_report);
-// The same for a path; *ret_dirfd is for verify_series, -1 when the path cannot be opened (which the report then says).
-int verify_path(
-        const char *path, const struct verify_options *options, int *ret_dirfd, struct verify_report **ret_report);
+int verify_recording(
+        const struct recording_dir *dir, const struct verify_options *options, struct verify_report **ret_report);
+// The same for a path; *ret_dir is for verify_series, its fd -1 when the path cannot be opened (which the report then
+// says).
+int verify_path(const char *path, const struct verify_options *options, struct recording_dir *ret_dir,
+        struct verify_report **ret_report);
 void verify_report_free(struct verify_report *r);
 
 enum verdict verify_report_verdict(const struct verify_report *r);
@@ -101,12 +108,12 @@ const char *authenticated_word(enum authenticated a);
 const char *complete_word(enum complete c);
 
 // `--input`: reads a file again as `ingest` did and compares size, SHA-256, packets and damage with what the recording
-// below dirfd holds of it. dirfd and r are of verify_path. Adds findings and what was compared to r.
-void verify_input(struct verify_report *r, int dirfd, const char *path);
+// in dir holds of it. dir and r are of verify_path. Adds findings and what was compared to r.
+void verify_input(struct verify_report *r, const struct recording_dir *dir, const char *path);
 
 struct series_member {
 	const char *path;
-	int dirfd;
+	struct recording_dir dir;
 	struct verify_report *report;
 };
 

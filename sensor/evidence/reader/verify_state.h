@@ -8,6 +8,7 @@
 #include "sensor/evidence/checkpoint.h"
 #include "sensor/evidence/merkle.h"
 #include "sensor/evidence/reader/ledger_schema.h"
+#include "sensor/evidence/reader/recording_dir.h"
 #include "sensor/evidence/reader/recording_walk.h"
 #include "sensor/evidence/reader/segment_check.h"
 
@@ -29,14 +30,18 @@ struct retired_segments {
 	uint64_t count, packets, bytes, first, last; // the last two are numbers
 };
 
-// Complete segments in the order of their `segment` lines, when `open` states a retention; those before first were
-// given up.
+// Complete segments of a place in the order of their `segment` lines, when `open` states a retention; those before
+// first were given up.
 struct kept_segment;
-struct kept_segments {
+struct kept_queue {
 	struct kept_segment *list;
 	size_t first, count, cap;
-	size_t absent;           // kept ones whose file is missing: a `retire` may follow
-	unsigned __int128 bytes; // of the kept ones
+};
+struct kept_segments {
+	struct kept_queue place[PLACES_MAX]; // a lane's segments are in that of its number modulo `places`
+	uint64_t listed;                     // in all of them, given up or not
+	size_t absent;                       // kept ones whose file is missing: a `retire` may follow
+	unsigned __int128 bytes;             // of the kept ones
 };
 
 struct lane {
@@ -72,7 +77,8 @@ struct unsealed_listener {
 };
 
 struct verify {
-	int dirfd;
+	const struct recording_dir *dir;
+	int dirfd; // of it
 	const struct verify_options *options;
 	struct verify_report *report;
 	struct recording_walk *walk;
@@ -168,9 +174,9 @@ void lanes_finish(struct verify *v);
 // retire_check.c
 void retire_open(struct verify *v, const struct ledger_open *open);
 void retire_sealed(struct verify *v, const struct ledger_segment *line, bool absent); // right after its `segment` line
-bool retire_absent(const struct verify *v, const char *path);
 void retire_line(struct verify *v, const struct ledger_retire *line);
 void retire_finish(struct verify *v);
+void retire_free(struct verify *v);
 
 // counters_check.c
 bool counters_lawful(const struct counters *c);

@@ -19,11 +19,10 @@
 #include "sensor/exporter/outlet.h"
 #include "sensor/ipc/roles.h"
 
-#define OUTLETS_MAX 8u
 #define FINISH_MS_DEFAULT 30000
 
 struct exporter {
-	struct outlet *outlets[OUTLETS_MAX];
+	struct outlet *outlets[EXPORT_TARGETS_MAX];
 	unsigned count;
 	uint64_t malformed;
 	bool wait; // for collectors; else what they do not take in time is dropped
@@ -39,11 +38,11 @@ static int usage_error(const char *text)
 
 static int add_sink(struct exporter *x, struct sink *sink)
 {
-	if (x->count == OUTLETS_MAX) {
+	if (x->count == EXPORT_TARGETS_MAX) {
 		sink->ops->free(sink);
 		return usage_error("too many targets");
 	}
-	if (outlet_new(sink, &x->outlets[x->count]) < 0) {
+	if (outlet_new(sink, NULL, &x->outlets[x->count]) < 0) {
 		fprintf(stderr, "sealtap-exporter: out of memory\n");
 		return 1;
 	}
@@ -77,26 +76,28 @@ static int receive(struct exporter *x, int fd)
 static bool report(const struct exporter *x)
 {
 	bool all = x->malformed == 0;
-	struct outlet_stats s;
+	struct export_progress p;
 
 	for (unsigned i = 0; i < x->count; i++) {
 		const char *name = outlet_name(x->outlets[i]);
+		uint64_t records;
 
-		outlet_stats(x->outlets[i], &s);
-		all = all && s.delivered == s.taken;
+		outlet_progress(x->outlets[i], &p);
+		records = p.delivered + p.dropped + p.refused + p.waiting;
+		all = all && p.delivered == records;
 		if (x->json) {
-			json_t *o = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:s}", "target", name, "records",
-			        (json_int_t)s.taken, "delivered", (json_int_t)s.delivered, "dropped",
-			        (json_int_t)s.dropped, "lost", (json_int_t)s.lost, "breaks", (json_int_t)s.breaks,
-			        "last_error", s.error);
+			json_t *o = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s}", "target", name, "records",
+			        (json_int_t)records, "delivered", (json_int_t)p.delivered, "dropped",
+			        (json_int_t)p.dropped, "refused", (json_int_t)p.refused, "lost", (json_int_t)p.waiting,
+			        "breaks", (json_int_t)p.breaks, "last_error", p.error);
 
 			json_dumpf(o, stderr, JSON_COMPACT);
 			fputc('\n', stderr);
 			json_decref(o);
 		} else {
 			fprintf(stderr, "sealtap: %s: %llu of %llu records delivered%s%s\n", name,
-			        (unsigned long long)s.delivered, (unsigned long long)s.taken,
-			        s.error[0] ? "; last error: " : "", s.error);
+			        (unsigned long long)p.delivered, (unsigned long long)records,
+			        p.error[0] ? "; last error: " : "", p.error);
 		}
 	}
 	if (x->malformed > 0)
@@ -113,8 +114,8 @@ int main(int argc, char **argv)
 	        {"wait", no_argument, NULL, 'w'}, {"json", no_argument, NULL, 'j'}, {0}};
 	struct sink_config config = {.domain = 1};
 	struct exporter x = {.finish_ms = FINISH_MS_DEFAULT};
-	const char *targets[OUTLETS_MAX];
-	char kinds[OUTLETS_MAX];
+	const char *targets[EXPORT_TARGETS_MAX];
+	char kinds[EXPORT_TARGETS_MAX];
 	unsigned count = 0;
 	int c, r = 0;
 
@@ -124,7 +125,7 @@ int main(int argc, char **argv)
 		switch (c) {
 		case 'i':
 		case 'k':
-			if (count == OUTLETS_MAX)
+			if (count == EXPORT_TARGETS_MAX)
 				return usage_error("too many targets");
 			kinds[count] = (char)c;
 			targets[count++] = optarg;
@@ -170,6 +171,8 @@ int main(int argc, char **argv)
 	}
 	for (unsigned i = 0; i < x.count; i++)
 		outlet_finish(x.outlets[i], x.finish_ms);
+	for (unsigned i = 0; i < x.count; i++)
+		outlet_join(x.outlets[i]);
 	if (r == 0 && !report(&x))
 		r = 4;
 	for (unsigned i = 0; i < x.count; i++)

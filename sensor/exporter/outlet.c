@@ -13,28 +13,35 @@
 #define BATCH 64u
 #define RETRY_FIRST_MS 100
 #define RETRY_MAX_MS 5000
+#define SETTLE_MS 20 // between two looks at what is settled
 
+// One record, or a number of dropped ones.
 struct item {
 	struct item *next;
-	size_t len;
+	size_t len; // 0: dropped
+	uint64_t dropped;
+	struct export_position after;
 	uint8_t packed[];
 };
 
 struct outlet {
 	struct sink *sink;
+	struct outlet_live live; // no spool: outlet_put
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t more, less;
-	struct item *first, **last; // under the lock, as all below
+	// Under the lock: what is not settled, the oldest first, and of it what is not given.
+	struct item *first, **last, *give;
 	size_t bytes;
 	bool finishing;
 	int64_t until_ms; // of finishing
-	struct outlet_stats stats;
+	struct export_progress progress;
 	// Of the thread.
 	struct item *batch[BATCH];
 	struct flow_record record[BATCH];
-	size_t batch_count;
-	bool broken;
+	bool open;
+	bool finished; // the sink knows that this connection gets no more
+	int retry_ms;
 };
 
 static int64_t now_ms(void)
@@ -45,135 +52,250 @@ static int64_t now_ms(void)
 	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
-static void wait_until(struct outlet *o, int64_t until_ms)
+// The lock is held.
+static void publish(struct outlet *o)
 {
-	struct timespec ts = {.tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000};
-
-	pthread_cond_timedwait(&o->more, &o->lock, &ts);
+	if (o->live.slot)
+		export_state_put(o->live.slot, &o->progress);
 }
 
-// Up to BATCH items out of the queue; false when there are none and none will come.
-static bool take_batch(struct outlet *o)
+// The lock is held.
+static void append(struct outlet *o, struct item *item)
+{
+	*o->last = item;
+	o->last = &item->next;
+	o->bytes += sizeof(*item) + item->len;
+	if (!o->give)
+		o->give = item;
+	o->progress.waiting += item->len > 0;
+}
+
+// Removes the oldest. The lock is held.
+static void pop(struct outlet *o)
+{
+	struct item *item = o->first;
+
+	o->first = item->next;
+	if (!o->first)
+		o->last = &o->first;
+	if (o->give == item)
+		o->give = item->next;
+	o->bytes -= sizeof(*item) + item->len;
+	o->progress.waiting -= item->len > 0;
+	o->progress.dropped += item->dropped;
+	o->progress.position = item->after;
+	free(item);
+}
+
+// Those that were dropped are settled as soon as nothing before them waits. The lock is held.
+static void pop_dropped(struct outlet *o)
+{
+	while (o->first && o->first->len == 0)
+		pop(o);
+}
+
+static void take_settled(struct outlet *o, const struct sink_settled *settled)
 {
 	pthread_mutex_lock(&o->lock);
-	while (!o->first && !o->finishing)
-		pthread_cond_wait(&o->more, &o->lock);
-	for (o->batch_count = 0; o->first && o->batch_count < BATCH; o->batch_count++) {
-		struct item *item = o->first;
-
-		o->first = item->next;
-		if (!o->first)
-			o->last = &o->first;
-		o->bytes -= item->len;
-		o->batch[o->batch_count] = item;
-		// put has checked that it can be unpacked.
-		flow_unpack(item->packed, item->len, &o->record[o->batch_count]);
+	pop_dropped(o);
+	for (size_t n = settled->delivered + settled->refused; n > 0 && o->first; n--) {
+		pop(o);
+		pop_dropped(o);
 	}
+	o->progress.delivered += settled->delivered;
+	o->progress.refused += settled->refused;
+	if (settled->delivered + settled->refused > 0)
+		o->retry_ms = RETRY_FIRST_MS;
 	pthread_cond_broadcast(&o->less);
+	publish(o);
 	pthread_mutex_unlock(&o->lock);
-	return o->batch_count > 0;
 }
 
 // One line when deliveries stop, and one when they go on.
-static void count(struct outlet *o, size_t delivered, const struct error *e)
+static void trouble(struct outlet *o, const struct error *e)
 {
-	if (e && !o->broken)
+	pthread_mutex_lock(&o->lock);
+	if (e && !o->progress.broken) {
+		o->progress.breaks++;
 		fprintf(stderr, "sealtap: %s: %s; trying again\n", o->sink->name, e->text);
-	else if (!e && o->broken)
+	} else if (!e && o->progress.broken) {
 		fprintf(stderr, "sealtap: %s: going on\n", o->sink->name);
-	o->broken = e != NULL;
-	pthread_mutex_lock(&o->lock);
-	o->stats.delivered += delivered;
-	if (e) {
-		o->stats.breaks++;
-		memcpy(o->stats.error, e->text, sizeof(o->stats.error) - 1);
 	}
+	o->progress.broken = e != NULL;
+	if (e)
+		snprintf(o->progress.error, sizeof(o->progress.error), "%.*s", (int)EXPORT_ERROR_MAX - 1, e->text);
+	publish(o);
 	pthread_mutex_unlock(&o->lock);
 }
 
-// Waits a while before the next try. False when there is no time for one.
-static bool may_retry(struct outlet *o, int *retry_ms)
+// Up to BATCH records to be given.
+static size_t next_batch(struct outlet *o)
 {
-	const int64_t until = now_ms() + *retry_ms;
-	bool again;
+	size_t count = 0;
 
 	pthread_mutex_lock(&o->lock);
-	while (now_ms() < until && (!o->finishing || now_ms() < o->until_ms))
-		wait_until(o, o->finishing && o->until_ms < until ? o->until_ms : until);
-	again = !o->finishing || now_ms() < o->until_ms;
-	pthread_mutex_unlock(&o->lock);
-	*retry_ms = *retry_ms * 2 < RETRY_MAX_MS ? *retry_ms * 2 : RETRY_MAX_MS;
-	return again;
-}
-
-// Until the batch is away; false when time is up.
-static bool deliver_batch(struct outlet *o, bool *open)
-{
-	int retry_ms = RETRY_FIRST_MS;
-	size_t done = 0;
-
-	while (done < o->batch_count) {
-		struct error e = {0};
-		size_t n = 0;
-		int r = *open ? 0 : o->sink->ops->open(o->sink, &e);
-
-		*open = r == 0;
-		if (r == 0) {
-			r = o->sink->ops->deliver(o->sink, o->record + done, o->batch_count - done, &n, &e);
-			done += n;
-		}
-		count(o, n, r < 0 ? &e : NULL);
-		if (r == 0)
+	for (struct item *item = o->give; item && count < BATCH; item = item->next) {
+		if (item->len == 0)
 			continue;
-		if (*open)
-			o->sink->ops->close(o->sink);
-		*open = false;
-		if (n > 0)
-			retry_ms = RETRY_FIRST_MS;
-		if (!may_retry(o, &retry_ms))
-			return false;
+		// put has checked that it can be unpacked.
+		flow_unpack(item->packed, item->len, &o->record[count]);
+		o->batch[count++] = item;
 	}
+	pthread_mutex_unlock(&o->lock);
+	return count;
+}
+
+static void given(struct outlet *o, size_t count)
+{
+	if (count == 0)
+		return;
+	pthread_mutex_lock(&o->lock);
+	o->give = o->batch[count - 1]->next;
+	pthread_mutex_unlock(&o->lock);
+}
+
+static bool all_given(struct outlet *o)
+{
+	bool all;
+
+	pthread_mutex_lock(&o->lock);
+	all = !o->give;
+	pthread_mutex_unlock(&o->lock);
+	return all;
+}
+
+static bool all_settled(struct outlet *o)
+{
+	bool all;
+
+	pthread_mutex_lock(&o->lock);
+	pop_dropped(o);
+	all = !o->first;
+	pthread_mutex_unlock(&o->lock);
+	return all;
+}
+
+static bool is_finishing(struct outlet *o)
+{
+	bool finishing;
+
+	pthread_mutex_lock(&o->lock);
+	finishing = o->finishing;
+	pthread_mutex_unlock(&o->lock);
+	return finishing;
+}
+
+// At most so long; less when records come, or the end of them.
+static void rest(struct outlet *o, int ms, bool for_records)
+{
+	int64_t until = now_ms() + ms;
+	struct timespec ts;
+
+	pthread_mutex_lock(&o->lock);
+	if (o->finishing && o->until_ms < until)
+		until = o->until_ms;
+	ts = (struct timespec){.tv_sec = until / 1000, .tv_nsec = until % 1000 * 1000000};
+	while (now_ms() < until && !(for_records && (o->give || o->finishing)))
+		if (pthread_cond_timedwait(&o->more, &o->lock, &ts) == ETIMEDOUT)
+			break;
+	pthread_mutex_unlock(&o->lock);
+}
+
+// What was not settled will be given again.
+static void give_up_connection(struct outlet *o)
+{
+	o->sink->ops->close(o->sink);
+	o->open = o->finished = false;
+	pthread_mutex_lock(&o->lock);
+	o->give = o->first;
+	pthread_mutex_unlock(&o->lock);
+}
+
+// Gives a batch and takes what is settled. *ret_given: how many. 0, -EAGAIN while the sink mends something, or the
+// errno after which it was closed.
+static int exchange(struct outlet *o, size_t count, size_t *ret_given, struct error *e)
+{
+	struct sink_settled settled = {0};
+	struct error late = {0};
+	int r = 0, s;
+
+	*ret_given = 0;
+	if (count > 0) {
+		r = o->sink->ops->give(o->sink, o->record, count, ret_given, e);
+		given(o, *ret_given);
+	}
+	s = o->sink->ops->settle(o->sink, &settled, &late);
+	take_settled(o, &settled);
+	if (r == 0 || r == -EAGAIN) {
+		r = s;
+		*e = late;
+	}
+	if (r < 0 && r != -EAGAIN)
+		give_up_connection(o);
+	return r;
+}
+
+// One round of the thread's work. False: there is nothing to do until records come.
+static bool work(struct outlet *o)
+{
+	size_t count = next_batch(o), done = 0;
+	struct error e = {0};
+	int r = 0;
+
+	if (count == 0 && all_settled(o))
+		return false;
+	if (!o->open) {
+		r = o->sink->ops->open(o->sink, &e);
+		o->open = r == 0;
+	}
+	if (r == 0)
+		r = exchange(o, count, &done, &e);
+	if (r == 0 && o->open && !o->finished && is_finishing(o) && all_given(o)) {
+		o->sink->ops->finish(o->sink);
+		o->finished = true;
+	}
+	if (r < 0 && !all_settled(o)) {
+		trouble(o, &e);
+		if (r != -EAGAIN) {
+			rest(o, o->retry_ms, false);
+			o->retry_ms = o->retry_ms * 2 < RETRY_MAX_MS ? o->retry_ms * 2 : RETRY_MAX_MS;
+			return true;
+		}
+	} else if (o->open && r == 0) {
+		trouble(o, NULL);
+	}
+	if (done == 0)
+		rest(o, SETTLE_MS, false);
 	return true;
 }
 
-static void free_batch(struct outlet *o)
+static bool time_is_over(struct outlet *o)
 {
-	for (size_t i = 0; i < o->batch_count; i++)
-		free(o->batch[i]);
-	o->batch_count = 0;
+	bool over;
+
+	pthread_mutex_lock(&o->lock);
+	over = o->finishing && now_ms() >= o->until_ms;
+	pthread_mutex_unlock(&o->lock);
+	return over;
 }
 
 static void *outlet_main(void *arg)
 {
 	struct outlet *o = arg;
-	struct error e = {0};
-	uint64_t lost = 0;
-	bool open = false;
-	int64_t left;
 
-	while (take_batch(o)) {
-		bool away = deliver_batch(o, &open);
-
-		free_batch(o);
-		if (!away)
+	while (!time_is_over(o)) {
+		if (work(o))
+			continue;
+		if (is_finishing(o) && all_settled(o))
 			break;
+		rest(o, 1000, true);
 	}
-	pthread_mutex_lock(&o->lock);
-	left = o->until_ms - now_ms();
-	pthread_mutex_unlock(&o->lock);
-	o->sink->ops->flush(o->sink, left > 0 ? (int)left : 0, &lost, &e);
-	if (open)
+	if (o->open)
 		o->sink->ops->close(o->sink);
-	pthread_mutex_lock(&o->lock);
-	o->stats.delivered -= lost;
-	o->stats.lost = o->stats.taken - o->stats.dropped - o->stats.delivered;
-	if (lost > 0)
-		memcpy(o->stats.error, e.text, sizeof(o->stats.error) - 1);
-	pthread_mutex_unlock(&o->lock);
 	return NULL;
 }
 
-int outlet_new(struct sink *sink, struct outlet **ret_outlet)
+int outlet_new(struct sink *sink, const struct outlet_live *live, struct outlet **ret_outlet)
 {
 	struct outlet *o = calloc(1, sizeof(*o));
 	pthread_condattr_t attr;
@@ -184,6 +306,9 @@ int outlet_new(struct sink *sink, struct outlet **ret_outlet)
 	}
 	o->sink = sink;
 	o->last = &o->first;
+	o->retry_ms = RETRY_FIRST_MS;
+	if (live)
+		o->live = *live;
 	pthread_mutex_init(&o->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -205,19 +330,16 @@ void outlet_put(struct outlet *o, const uint8_t *packed, size_t len, bool wait)
 	bool room;
 
 	pthread_mutex_lock(&o->lock);
-	o->stats.taken++;
-	while (wait && o->bytes + len > OUTLET_QUEUE_BYTES)
+	while (wait && o->bytes + sizeof(*item) + len > OUTLET_BYTES)
 		pthread_cond_wait(&o->less, &o->lock);
-	room = item && o->bytes + len <= OUTLET_QUEUE_BYTES;
+	room = item && o->bytes + sizeof(*item) + len <= OUTLET_BYTES;
 	if (room) {
 		*item = (struct item){.len = len};
 		memcpy(item->packed, packed, len);
-		*o->last = item;
-		o->last = &item->next;
-		o->bytes += len;
+		append(o, item);
 		pthread_cond_signal(&o->more);
 	} else {
-		o->stats.dropped++;
+		o->progress.dropped++;
 	}
 	pthread_mutex_unlock(&o->lock);
 	if (!room)
@@ -231,13 +353,17 @@ void outlet_finish(struct outlet *o, int timeout_ms)
 	o->until_ms = now_ms() + timeout_ms;
 	pthread_cond_broadcast(&o->more);
 	pthread_mutex_unlock(&o->lock);
+}
+
+void outlet_join(struct outlet *o)
+{
 	pthread_join(o->thread, NULL);
 }
 
-void outlet_stats(struct outlet *o, struct outlet_stats *ret_stats)
+void outlet_progress(struct outlet *o, struct export_progress *ret_progress)
 {
 	pthread_mutex_lock(&o->lock);
-	*ret_stats = o->stats;
+	*ret_progress = o->progress;
 	pthread_mutex_unlock(&o->lock);
 }
 
@@ -248,12 +374,8 @@ const char *outlet_name(const struct outlet *o)
 
 void outlet_free(struct outlet *o)
 {
-	while (o->first) {
-		struct item *item = o->first;
-
-		o->first = item->next;
-		free(item);
-	}
+	while (o->first)
+		pop(o);
 	o->sink->ops->free(o->sink);
 	pthread_mutex_destroy(&o->lock);
 	pthread_cond_destroy(&o->more);

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Flow records as IPFIX biflows (RFC 7011, RFC 5103) by libfixbuf. A message is built from records that are kept until
-// it has been sent whole; a connection begins with its templates, and over UDP they are sent again.
+// Flow records as IPFIX biflows (RFC 7011, RFC 5103) by libfixbuf. A connection begins with its templates, and over UDP
+// they are sent again.
+//
+// IPFIX has no acknowledgements. Over TCP and TLS a message is settled when the collector's kernel has acknowledged all
+// of it and the connection has held for REST_MS since, in which a collector that lives reads it; or when the collector
+// closes its side after we closed ours, for then it has read to the end. What is not settled when a connection breaks
+// is given again: twice rather than not at all. Over UDP sending settles.
 //
 // Octets count from the IP header (octetDeltaCount). applicationId is of engine 6, "user-defined" (RFC 6759), with the
 // number that nDPI gives.
@@ -19,6 +24,8 @@
 #define UDP_MESSAGE_BYTES 1400u // below any path's MTU
 #define MESSAGE_BYTES 60000u
 #define TEMPLATE_SECONDS 60 // over UDP; a third of what collectors keep them
+#define MESSAGES_MAX 8192u  // that are not settled
+#define REST_MS 500
 #define SPEC_V4 1u
 #define SPEC_V6 2u
 #define SPEC_MEMORY 4u // not sent
@@ -70,6 +77,12 @@ static fbInfoElementSpec_t specs[] = {
         FB_IESPEC_NULL,
 };
 
+struct message {
+	uint64_t end; // in the bytes of the connection
+	uint32_t records;
+	int64_t acknowledged_ms; // 0: not yet
+};
+
 struct ipfix_sink {
 	struct sink sink;
 	struct transport_config to;
@@ -80,16 +93,22 @@ struct ipfix_sink {
 	fBuf_t *buf;
 	fbExporter_t *exporter; // owned by buf
 	uint8_t message[MESSAGE_BYTES];
-	time_t templates_at;
-	size_t in_message; // records that it holds
+	size_t message_len, message_sent; // of the one that is being sent
+	int64_t templates_at;
+	uint32_t in_message; // records that it holds
+	size_t settled;      // and not yet told
+	bool finishing;      // our side is to be closed when the message has been sent
+	bool finished;       // it is
+	unsigned first, count;
+	struct message messages[MESSAGES_MAX]; // a ring: sent whole, not settled
 };
 
-static int64_t seconds(void)
+static int64_t now_ms(void)
 {
 	struct timespec ts;
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec;
+	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
 // Hands a GError over.
@@ -121,6 +140,10 @@ static void ipfix_close(struct sink *sink)
 	transport_close(s->transport);
 	s->transport = NULL;
 	s->in_message = 0;
+	s->message_len = s->message_sent = 0;
+	s->settled = 0;
+	s->finishing = s->finished = false;
+	s->first = s->count = 0;
 }
 
 static int ipfix_open(struct sink *sink, struct error *e)
@@ -234,58 +257,146 @@ static int append(struct ipfix_sink *s, const struct flow_record *r, bool again,
 	return failed(e, &g);
 }
 
-static int send_message(struct ipfix_sink *s, struct error *e)
+static void message_sent(struct ipfix_sink *s)
+{
+	s->message_len = s->message_sent = 0;
+	if (s->to.kind == TRANSPORT_UDP)
+		s->settled += s->in_message;
+	else
+		s->messages[(s->first + s->count++) % MESSAGES_MAX] =
+		        (struct message){.end = transport_sent(s->transport), .records = s->in_message};
+}
+
+// What is left of the message. 0: nothing; -EAGAIN: some.
+static int push(struct ipfix_sink *s, struct error *e)
+{
+	while (s->message_sent < s->message_len) {
+		int n = transport_send(s->transport, s->message + s->message_sent, s->message_len - s->message_sent, e);
+
+		if (n < 0) {
+			if (n != -EAGAIN) // not once more: over UDP that would go
+				s->message_len = s->message_sent = 0;
+			return n;
+		}
+		s->message_sent += (size_t)n;
+	}
+	if (s->message_len > 0)
+		message_sent(s);
+	return 0;
+}
+
+// Ends the message: its records are given from here on.
+static int emit(struct ipfix_sink *s, struct error *e)
 {
 	GError *g = NULL;
 
 	if (!fBufEmit(s->buf, &g))
 		return failed(e, &g);
-	return transport_send(s->transport, s->message, fbExporterGetMsgLen(s->exporter), e);
+	s->message_len = fbExporterGetMsgLen(s->exporter);
+	return 0;
 }
 
 // libfixbuf keeps templates and data in messages of their own, and says "end of message" once at each change.
 static int send_templates(struct ipfix_sink *s, struct error *e)
 {
 	GError *g = NULL;
+	int r;
 
-	if (s->templates_at && (s->to.kind != TRANSPORT_UDP || seconds() - s->templates_at < TEMPLATE_SECONDS))
+	if (s->templates_at && (s->to.kind != TRANSPORT_UDP || now_ms() - s->templates_at < TEMPLATE_SECONDS * 1000))
 		return 0;
+	s->in_message = 0;
 	if (!fbSessionExportTemplates(s->session, &g) && g_error_matches(g, FB_ERROR_DOMAIN, FB_ERROR_EOM)) {
 		g_clear_error(&g);
 		fbSessionExportTemplates(s->session, &g);
 	}
 	if (g)
 		return failed(e, &g);
-	s->templates_at = seconds();
-	return send_message(s, e);
+	s->templates_at = now_ms();
+	r = emit(s, e);
+	return r < 0 ? r : push(s, e);
 }
 
-static int ipfix_deliver(
-        struct sink *sink, const struct flow_record *records, size_t count, size_t *ret_done, struct error *e)
+static int give_message(
+        struct ipfix_sink *s, const struct flow_record *records, size_t count, size_t *given, struct error *e)
+{
+	int r;
+
+	if (s->count + 2 > MESSAGES_MAX)
+		return -EAGAIN;
+	r = send_templates(s, e);
+	if (r < 0)
+		return r;
+	s->in_message = 0;
+	for (size_t i = 0; i < count && r == 0; i++)
+		r = append(s, &records[i], false, e);
+	if (r < 0 && r != -EOVERFLOW)
+		return r;
+	r = emit(s, e);
+	if (r < 0)
+		return r;
+	*given += s->in_message;
+	return push(s, e);
+}
+
+static int ipfix_give(
+        struct sink *sink, const struct flow_record *records, size_t count, size_t *ret_given, struct error *e)
 {
 	struct ipfix_sink *s = (struct ipfix_sink *)sink;
-	int r = 0;
+	int r = push(s, e);
 
-	*ret_done = 0;
-	while (*ret_done < count && r == 0) {
-		s->in_message = 0;
-		r = send_templates(s, e);
-		for (size_t i = *ret_done; i < count && r == 0; i++)
-			r = append(s, &records[i], false, e);
-		if (r == -EOVERFLOW)
-			r = 0;
-		if (r == 0)
-			r = send_message(s, e);
-		if (r == 0)
-			*ret_done += s->in_message;
-	}
+	for (*ret_given = 0; *ret_given < count && r == 0;)
+		r = give_message(s, records + *ret_given, count - *ret_given, ret_given, e);
 	return r;
 }
 
-static int ipfix_flush(struct sink *sink, int timeout_ms, uint64_t *ret_lost, struct error *e)
+static void take_acknowledged(struct ipfix_sink *s, bool ended)
 {
-	*ret_lost = 0; // deliver gives away what it has sent
-	return 0;
+	uint64_t acknowledged = transport_acknowledged(s->transport);
+	int64_t now = now_ms();
+
+	for (unsigned i = 0; i < s->count; i++) {
+		struct message *m = &s->messages[(s->first + i) % MESSAGES_MAX];
+
+		if (m->end > acknowledged)
+			break;
+		if (m->acknowledged_ms == 0)
+			m->acknowledged_ms = now;
+	}
+	while (s->count > 0) {
+		const struct message *m = &s->messages[s->first];
+
+		if (m->acknowledged_ms == 0 || (!ended && now - m->acknowledged_ms < REST_MS))
+			break;
+		s->settled += m->records;
+		s->first = (s->first + 1) % MESSAGES_MAX;
+		s->count--;
+	}
+}
+
+static int ipfix_settle(struct sink *sink, struct sink_settled *ret_settled, struct error *e)
+{
+	struct ipfix_sink *s = (struct ipfix_sink *)sink;
+	enum transport_peer peer;
+	int r = push(s, e);
+
+	if (r == 0 && s->finishing) {
+		transport_finish(s->transport);
+		s->finishing = false;
+		s->finished = true;
+	}
+	peer = transport_peer(s->transport);
+	if (s->to.kind != TRANSPORT_UDP && peer != TRANSPORT_PEER_RESET)
+		take_acknowledged(s, peer == TRANSPORT_PEER_ENDED && s->finished);
+	*ret_settled = (struct sink_settled){.delivered = s->settled};
+	s->settled = 0;
+	if (peer == TRANSPORT_PEER_THERE)
+		return r == -EAGAIN ? 0 : r;
+	return error_set(e, -ECONNRESET, "%s port %s: the collector has closed the connection", s->to.host, s->to.port);
+}
+
+static void ipfix_finish(struct sink *sink)
+{
+	((struct ipfix_sink *)sink)->finishing = true;
 }
 
 static void ipfix_free(struct sink *sink)
@@ -295,10 +406,11 @@ static void ipfix_free(struct sink *sink)
 	ipfix_close(sink);
 	if (s->model)
 		fbInfoModelFree(s->model);
+	transport_config_free(&s->to);
 	free(s);
 }
 
-static const struct sink_ops ipfix_ops = {ipfix_open, ipfix_deliver, ipfix_flush, ipfix_close, ipfix_free};
+static const struct sink_ops ipfix_ops = {ipfix_open, ipfix_give, ipfix_settle, ipfix_finish, ipfix_close, ipfix_free};
 
 int sink_ipfix_new(const char *target, const struct sink_config *config, struct sink **ret_sink, struct error *e)
 {
@@ -311,13 +423,13 @@ int sink_ipfix_new(const char *target, const struct sink_config *config, struct 
 	s->domain = config->domain;
 	snprintf(s->sink.name, sizeof(s->sink.name), "ipfix %.300s", target);
 	r = transport_config_parse(target, &s->to, e);
+	if (r == 0 && s->to.kind == TRANSPORT_TLS)
+		r = transport_config_tls(&s->to, config->ca_file, config->cert_file, config->key_file, e);
 	if (r < 0) {
+		transport_config_free(&s->to);
 		free(s);
 		return r;
 	}
-	s->to.ca_file = config->ca_file;
-	s->to.cert_file = config->cert_file;
-	s->to.key_file = config->key_file;
 	s->model = fbInfoModelAlloc();
 	*ret_sink = &s->sink;
 	return 0;

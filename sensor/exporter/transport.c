@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/sockios.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -13,15 +14,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
+#define PEER_READS_MAX 16 // of what it says, at a time
+
 struct transport {
 	const struct transport_config *config;
 	int fd;
-	SSL_CTX *context;
 	SSL *ssl;
+	uint64_t sent; // not of TLS
+	bool finished;
+	enum transport_peer peer;
 };
 
 static int64_t now_ms(void)
@@ -145,22 +151,38 @@ static bool is_address(const char *host)
 	return inet_pton(AF_INET, host, buffer) == 1 || inet_pton(AF_INET6, host, buffer) == 1;
 }
 
+int transport_config_tls(
+        struct transport_config *c, const char *ca_file, const char *cert_file, const char *key_file, struct error *e)
+{
+	const char *bad = NULL;
+
+	c->tls = SSL_CTX_new(TLS_client_method());
+	if (!c->tls || SSL_CTX_set_min_proto_version(c->tls, TLS1_2_VERSION) != 1)
+		return error_set(e, -ENOMEM, "TLS: %s", tls_reason());
+	SSL_CTX_set_verify(c->tls, SSL_VERIFY_PEER, NULL);
+	SSL_CTX_set_mode(c->tls, SSL_MODE_ENABLE_PARTIAL_WRITE);
+	if (ca_file && SSL_CTX_load_verify_locations(c->tls, ca_file, NULL) != 1)
+		bad = ca_file;
+	else if (!ca_file && SSL_CTX_set_default_verify_paths(c->tls) != 1)
+		bad = "the system's certificates";
+	else if (cert_file && SSL_CTX_use_certificate_chain_file(c->tls, cert_file) != 1)
+		bad = cert_file;
+	else if (cert_file && SSL_CTX_use_PrivateKey_file(c->tls, key_file, SSL_FILETYPE_PEM) != 1)
+		bad = key_file;
+	return bad ? error_set(e, -EINVAL, "%s cannot be used for TLS: %s", bad, tls_reason()) : 0;
+}
+
+void transport_config_free(struct transport_config *c)
+{
+	SSL_CTX_free(c->tls);
+	c->tls = NULL;
+}
+
 static int tls_prepare(struct transport *t, struct error *e)
 {
 	const struct transport_config *c = t->config;
 
-	t->context = SSL_CTX_new(TLS_client_method());
-	if (!t->context || SSL_CTX_set_min_proto_version(t->context, TLS1_2_VERSION) != 1)
-		return fail(t, e, -ENOMEM, "TLS", tls_reason());
-	SSL_CTX_set_verify(t->context, SSL_VERIFY_PEER, NULL);
-	if ((c->ca_file ? SSL_CTX_load_verify_locations(t->context, c->ca_file, NULL)
-	                : SSL_CTX_set_default_verify_paths(t->context)) != 1)
-		return fail(t, e, -EINVAL, "the certificates to believe cannot be read",
-		        c->ca_file ? c->ca_file : "system");
-	if (c->cert_file && (SSL_CTX_use_certificate_chain_file(t->context, c->cert_file) != 1 ||
-	                            SSL_CTX_use_PrivateKey_file(t->context, c->key_file, SSL_FILETYPE_PEM) != 1))
-		return fail(t, e, -EINVAL, "our certificate or its key cannot be used", tls_reason());
-	t->ssl = SSL_new(t->context);
+	t->ssl = SSL_new(c->tls);
 	if (!t->ssl || SSL_set_fd(t->ssl, t->fd) != 1)
 		return fail(t, e, -ENOMEM, "TLS", tls_reason());
 	if (is_address(c->host))
@@ -192,15 +214,18 @@ static int tls_start(struct transport *t, struct error *e)
 int transport_open(const struct transport_config *config, struct transport **ret_transport, struct error *e)
 {
 	struct transport *t = calloc(1, sizeof(*t));
-	int one = 1, r;
+	const int one = 1, silent_ms = TRANSPORT_SILENT_MS;
+	int r;
 
 	if (!t)
 		return error_set(e, -ENOMEM, "out of memory");
 	t->config = config;
 	t->fd = -1;
 	r = connect_any(t, e);
-	if (r == 0 && config->kind != TRANSPORT_UDP)
+	if (r == 0 && config->kind != TRANSPORT_UDP) {
 		setsockopt(t->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+		setsockopt(t->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &silent_ms, sizeof(silent_ms));
+	}
 	if (r == 0 && config->kind == TRANSPORT_TLS)
 		r = tls_start(t, e);
 	if (r < 0) {
@@ -215,61 +240,112 @@ void transport_close(struct transport *t)
 {
 	if (!t)
 		return;
-	if (t->ssl)
-		SSL_shutdown(t->ssl);
 	SSL_free(t->ssl);
-	SSL_CTX_free(t->context);
 	if (t->fd >= 0)
 		close(t->fd);
 	free(t);
 }
 
-// A collector sends nothing: what can be read is the end.
-static bool peer_closed(const struct transport *t)
+// What a collector says means nothing; TLS has its own messages, until we have ended it.
+enum transport_peer transport_peer(struct transport *t)
 {
-	struct pollfd p = {.fd = t->fd, .events = POLLIN | POLLRDHUP};
-	char byte;
+	const bool tls = t->ssl && !t->finished;
+	char bytes[4096];
 
-	if (t->config->kind == TRANSPORT_UDP || poll(&p, 1, 0) <= 0)
-		return false;
-	if (t->ssl)
-		return SSL_read(t->ssl, &byte, 1) <= 0 && SSL_get_error(t->ssl, 0) == SSL_ERROR_ZERO_RETURN;
-	return (p.revents & (POLLRDHUP | POLLHUP | POLLERR)) || recv(t->fd, &byte, 1, MSG_DONTWAIT) == 0;
+	if (t->config->kind == TRANSPORT_UDP)
+		return TRANSPORT_PEER_THERE;
+	for (int i = 0; i < PEER_READS_MAX && t->peer == TRANSPORT_PEER_THERE; i++) {
+		ssize_t n = recv(t->fd, bytes, sizeof(bytes), MSG_DONTWAIT | (tls ? MSG_PEEK : 0));
+		int reason;
+
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			break;
+		if (n <= 0) {
+			t->peer = n == 0 ? TRANSPORT_PEER_ENDED : TRANSPORT_PEER_RESET;
+			break;
+		}
+		if (!tls)
+			continue;
+		ERR_clear_error();
+		n = SSL_read(t->ssl, bytes, sizeof(bytes));
+		reason = SSL_get_error(t->ssl, (int)n);
+		if (n <= 0 && reason != SSL_ERROR_ZERO_RETURN) {
+			if (reason != SSL_ERROR_WANT_READ && reason != SSL_ERROR_WANT_WRITE)
+				t->peer = TRANSPORT_PEER_RESET;
+			break;
+		}
+	}
+	return t->peer;
 }
 
 static int send_datagram(struct transport *t, const uint8_t *data, size_t len, struct error *e)
 {
-	ssize_t n = -1;
+	// An error of an earlier datagram, such as that nobody listens, is told here; this one has not been sent then.
+	ssize_t n = send(t->fd, data, len, MSG_NOSIGNAL);
 
-	// An error of an earlier datagram is told at the next one, which then has not been sent.
-	for (int tries = 0; n < 0 && tries < 3; tries++)
-		n = send(t->fd, data, len, MSG_NOSIGNAL);
-	if (n < 0 && errno == EAGAIN && wait_for(t->fd, POLLOUT, now_ms() + TRANSPORT_SEND_MS) == 0)
-		n = send(t->fd, data, len, MSG_NOSIGNAL);
-	return n < 0 ? fail(t, e, -errno, "send", strerror(errno)) : 0;
+	if (n < 0 && (errno == EAGAIN || errno == ENOBUFS || errno == EINTR))
+		return -EAGAIN;
+	return n < 0 ? fail(t, e, -errno, "send", strerror(errno)) : (int)len;
+}
+
+static int tls_send(struct transport *t, const uint8_t *data, size_t len, struct error *e)
+{
+	int n, reason;
+
+	ERR_clear_error();
+	errno = 0;
+	n = SSL_write(t->ssl, data, (int)len);
+	if (n > 0)
+		return n;
+	reason = SSL_get_error(t->ssl, n);
+	if (reason == SSL_ERROR_WANT_READ || reason == SSL_ERROR_WANT_WRITE)
+		return -EAGAIN;
+	t->peer = TRANSPORT_PEER_RESET;
+	return fail(t, e, -EPROTO, "TLS", errno ? strerror(errno) : tls_reason());
 }
 
 int transport_send(struct transport *t, const uint8_t *data, size_t len, struct error *e)
 {
-	int64_t until = now_ms() + TRANSPORT_SEND_MS;
-	int r = 0;
+	ssize_t n;
 
 	if (t->config->kind == TRANSPORT_UDP)
 		return send_datagram(t, data, len, e);
-	if (peer_closed(t))
-		return fail(t, e, -ECONNRESET, "send", "the collector has closed the connection");
-	for (size_t done = 0; done < len && r == 0;) {
-		ssize_t n = t->ssl ? SSL_write(t->ssl, data + done, (int)(len - done))
-		                   : send(t->fd, data + done, len - done, MSG_NOSIGNAL);
-
-		if (n > 0)
-			done += (size_t)n;
-		else if (t->ssl)
-			r = tls_wait(t, (int)n, until);
-		else if (errno == EAGAIN)
-			r = wait_for(t->fd, POLLOUT, until);
-		else if (errno != EINTR)
-			r = -errno;
+	if (t->ssl)
+		return tls_send(t, data, len, e);
+	n = send(t->fd, data, len, MSG_NOSIGNAL);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return -EAGAIN;
+	if (n < 0) {
+		t->peer = TRANSPORT_PEER_RESET;
+		return fail(t, e, -errno, "send", strerror(errno));
 	}
-	return r < 0 ? fail(t, e, r, "send", strerror(-r)) : 0;
+	t->sent += (uint64_t)n;
+	return (int)n;
+}
+
+uint64_t transport_sent(const struct transport *t)
+{
+	return t->ssl ? BIO_number_written(SSL_get_wbio(t->ssl)) : t->sent;
+}
+
+uint64_t transport_acknowledged(const struct transport *t)
+{
+	uint64_t sent = transport_sent(t);
+	int waiting = 0;
+
+	// Not acknowledged, sent or not yet (Linux, tcp(7)); an end of ours counts as one.
+	if (ioctl(t->fd, SIOCOUTQ, &waiting) < 0)
+		return 0;
+	return (uint64_t)waiting < sent ? sent - (uint64_t)waiting : 0;
+}
+
+void transport_finish(struct transport *t)
+{
+	if (t->config->kind == TRANSPORT_UDP)
+		return;
+	ERR_clear_error();
+	if (t->ssl)
+		SSL_shutdown(t->ssl);
+	shutdown(t->fd, SHUT_WR);
+	t->finished = true;
 }

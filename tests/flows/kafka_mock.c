@@ -12,8 +12,11 @@ int main(int argc, char **argv)
 	rd_kafka_t *owner = rd_kafka_new(RD_KAFKA_PRODUCER, rd_kafka_conf_new(), reason, sizeof(reason));
 	rd_kafka_mock_cluster_t *cluster = owner ? rd_kafka_mock_cluster_new(owner, 1) : NULL;
 
-	if (argc != 2 || !cluster || rd_kafka_mock_topic_create(cluster, argv[1], 3, 1) != RD_KAFKA_RESP_ERR_NO_ERROR) {
-		fprintf(stderr, "kafka_mock TOPIC: no cluster: %s\n", reason);
+	for (int i = 1; i < argc && cluster; i++)
+		if (rd_kafka_mock_topic_create(cluster, argv[i], 3, 1) != RD_KAFKA_RESP_ERR_NO_ERROR)
+			cluster = NULL;
+	if (argc < 2 || !cluster) {
+		fprintf(stderr, "kafka_mock TOPIC...: no cluster: %s\n", reason);
 		return 1;
 	}
 	printf("%s\n", rd_kafka_mock_cluster_bootstraps(cluster));

@@ -151,6 +151,10 @@ static void print_facts(const struct verify_report *r)
 		printf("  retired       %" PRIu64 " of these segments with %" PRIu64
 		       " packets, under the policy stated at the start\n",
 		        r->segments_retired, r->packets_retired);
+	if (r->cutoff_bytes > 0)
+		printf("  cutoff        %" PRIu64 " bytes of each flow are recorded; %" PRIu64 " frames of %" PRIu64
+		       " bytes beyond it are not\n",
+		        r->cutoff_bytes, r->totals.shunted, r->shunted_bytes);
 	printf("  counted       %" PRIu64 " received, %" PRIu64 " recorded, %" PRIu64 " filtered, %" PRIu64 " dropped",
 	        r->totals.received, r->totals.recorded, r->totals.filtered, dropped);
 	if (r->totals.driver_mask & COUNTERS_DRIVER_DROPPED)
@@ -312,6 +316,10 @@ json_t *verify_json(const struct series_member *m)
 	json_object_set_new(o, "segments_sealed", json_integer((json_int_t)r->segments_sealed));
 	json_object_set_new(o, "segments_retired", json_integer((json_int_t)r->segments_retired));
 	json_object_set_new(o, "packets_retired", json_integer((json_int_t)r->packets_retired));
+	if (r->cutoff_bytes > 0) {
+		json_object_set_new(o, "cutoff_bytes", json_u64(r->cutoff_bytes));
+		json_object_set_new(o, "shunted_bytes", json_u64(r->shunted_bytes));
+	}
 	json_object_set_new(o, "stored_bytes", json_integer((json_int_t)r->stored_bytes));
 	json_object_set_new(o, "closed", json_boolean(r->closed));
 	json_object_set_new(o, "recovered", json_boolean(r->recovered));

@@ -242,7 +242,7 @@ TYPES = {
         sources=t_list(t_obj(kind=t_enum("file", "afpacket", "pcap", "xdp", "dpdk"), name=t_str, detail=t_str), 1), filter=t_str, build=t_str,
         config_sha256=HEX64, host=t_obj(name=t_str, kernel=t_str, machine=t_str, boot_id=t_str),
         time_source=t_enum("file", "kernel", "driver"), flush_ms=t_int(0), salts_sha256=HEX64,
-        retention_=t_obj(keep_bytes_=t_u64, keep_time_=ns, min_free=t_u64), places_=t_int(2, 16)),
+        retention_=t_obj(keep_bytes_=t_u64, keep_time_=ns, min_free=t_u64), places_=t_int(2, 16), cutoff_bytes_=t_u64),
     "key": dict(epoch=t_int(1), public_key=HEX64, origin_signature_=t_hex(128)),
     "begin": dict(lane=LANE, number=NUMBER, source=t_int(0), interface=t_interface, linktype=t_int(0, 65535),
                   snaplen=t_int(0, 2**32 - 1)),
@@ -253,6 +253,7 @@ TYPES = {
                     counters_begin=COUNTERS, counters_end=COUNTERS),
     "retire": dict(lane=LANE, number=NUMBER, bytes=t_u64, sha256=HEX64, packets=t_u64,
                    reason=t_enum("keep-size", "keep-time", "min-free"), free_=t_u64),
+    "shunt": dict(lane=LANE, frames=t_u64, bytes=t_u64, t_first=ns, t_last=ns),
     "loss": dict(lane=LANE, cause=t_enum(*CAUSES), frames=t_u64, t_first=ns, t_last=ns),
     "clock": dict(boot_id=t_str, offset=ns, tolerance_ns=t_enum("100000000"), synchronised=t_enum("yes", "no"),
                   max_error_ns=t_u64),
@@ -290,6 +291,8 @@ def parse_line(raw):
         raise Bad("origin_signature belongs to epoch 1 only")
     if kind == "open" and "retention" in v and ("keep_bytes" in v["retention"]) == ("keep_time" in v["retention"]):
         raise Bad("retention with both or none of keep_bytes and keep_time")
+    if kind == "open" and v.get("cutoff_bytes") == "0":
+        raise Bad("a cutoff of nothing")
     if kind == "retire" and ("free" in v) != (v["reason"] == "min-free"):
         raise Bad("free belongs to min-free only")
     if kind == "open" and v["origin_seq"] == 0 and v["origin_prev"] != "0" * 64:
@@ -997,6 +1000,11 @@ class Verifier:
                 self.retire(o, where)
             elif o["type"] == "loss" and o["lane"] >= len(lanes):
                 self.bad("loss-lane", where)
+            elif o["type"] == "shunt":
+                if o["lane"] >= len(lanes):
+                    self.bad("shunt-lane", where)
+                if "cutoff_bytes" not in (self.open or {}):
+                    self.bad("shunt-without-cutoff", where)
         self.lane_count = len(lanes)
         for name in sorted(self.files):
             m = SEGMENT_NAME.fullmatch(name)
@@ -1123,6 +1131,8 @@ class Verifier:
             for where, c in chain:
                 if int(c["received"]) != sum_terms(c) or not xdp_agrees(c):
                     self.bad("counters-law", where)
+                if int(c["out_of_scope"]) or (int(c["shunted"]) and "cutoff_bytes" not in (self.open or {})):
+                    self.bad("counters-unasked", where)
                 k = decreased(last, c)
                 if k:
                     self.bad("counters-decrease", where, k)
@@ -1135,6 +1145,8 @@ class Verifier:
                     total = sum(int(o["frames"]) for _, o in self.of("loss") if (o["lane"], o["cause"]) == (lane, cause))
                     if total != int(end["dropped"][cause]):
                         self.bad("loss-sum", "lane %d %s" % (lane, cause))
+                if sum(int(o["frames"]) for _, o in self.of("shunt") if o["lane"] == lane) != int(end["shunted"]):
+                    self.bad("shunt-sum", "lane %d" % lane)
 
     # 11
     def sources(self):

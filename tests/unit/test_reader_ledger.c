@@ -62,6 +62,12 @@ static void lines_are_taken_by_the_table(void **state)
 	                                  "\"t_first\":\"0.000000000\",\"t_last\":\"1.999999999\"}"},
 	        {-EBADMSG, COMMON("loss") ",\"lane\":0,\"cause\":\"pool\",\"frames\":\"1\","
 	                                  "\"t_first\":\"0.00000000\",\"t_last\":\"1.999999999\"}"},
+	        {0, COMMON("shunt") ",\"lane\":4095,\"frames\":\"1\",\"bytes\":\"18446744073709551615\","
+	                            "\"t_first\":\"0.000000000\",\"t_last\":\"1.999999999\"}"},
+	        {-EBADMSG, COMMON("shunt") ",\"lane\":4096,\"frames\":\"1\",\"bytes\":\"1\","
+	                                   "\"t_first\":\"0.000000000\",\"t_last\":\"1.999999999\"}"},
+	        {-EBADMSG, COMMON("shunt") ",\"lane\":0,\"frames\":\"1\","
+	                                   "\"t_first\":\"0.000000000\",\"t_last\":\"1.999999999\"}"},
 	        {-EBADMSG, COMMON("progress") ",\"segments\":[],\"sync_ns_max\":\"0\"}"},
 	        {-EBADMSG, COMMON("progress") ",\"segments\":{},\"sync_ns_max\":\"0\"}"},
 	        {0, COMMON("key") ",\"epoch\":2,\"public_key\":\"" ZEROS "\"}"},
@@ -113,25 +119,28 @@ static void the_law_of_counters(void **state)
 {
 	struct counters c = {.received = 10, .recorded = 5, .filtered = 2, .dropped = {1, 1, 1, 0}};
 
-	assert_true(counters_lawful(&c));
+	assert_true(counters_lawful(&c, false));
 	c.received = 11;
-	assert_false(counters_lawful(&c));
+	assert_false(counters_lawful(&c, false));
 	// A sum that wraps around to the right value is no sum.
 	c = (struct counters){.received = 1, .recorded = UINT64_MAX, .filtered = 2};
-	assert_false(counters_lawful(&c));
-	c = (struct counters){.received = 1, .shunted = 1};
-	assert_false(counters_lawful(&c));
+	assert_false(counters_lawful(&c, false));
+	c = (struct counters){.received = 3, .recorded = 2, .shunted = 1};
+	assert_false(counters_lawful(&c, false)); // nothing said that frames may be left out
+	assert_true(counters_lawful(&c, true));
+	c.shunted = 2;
+	assert_false(counters_lawful(&c, true));
 	c = (struct counters){
 	        .driver_dropped = 6, .xsk = {1, 2, 3, 4}, .driver_mask = COUNTERS_DRIVER_DROPPED | COUNTERS_XDP};
-	assert_true(counters_lawful(&c)); // fill_empty is no frame
+	assert_true(counters_lawful(&c, false)); // fill_empty is no frame
 	c.driver_dropped = 10;
-	assert_false(counters_lawful(&c));
+	assert_false(counters_lawful(&c, false));
 	c.driver_mask = COUNTERS_DRIVER_DROPPED;
-	assert_true(counters_lawful(&c));
+	assert_true(counters_lawful(&c, false));
 	c.driver_mask = COUNTERS_XDP;
-	assert_false(counters_lawful(&c));
+	assert_false(counters_lawful(&c, false));
 	c = (struct counters){.xsk = {1, UINT64_MAX}, .driver_mask = COUNTERS_DRIVER_DROPPED | COUNTERS_XDP};
-	assert_false(counters_lawful(&c));
+	assert_false(counters_lawful(&c, false));
 }
 
 static void counters_that_fall_are_named(void **state)

@@ -392,6 +392,30 @@ def build_cases():
     line("loss-unknown-cause", 1, "loss", put("cause", "cable"))
     line("loss-lane", 1, "loss", put("lane", 1))
     line("loss-unknown-lane", "?", "loss", put("lane", 9))
+    # what a cutoff leaves out
+    def cut(name, code, kind, change, nth=0):
+        case(name, code, M.shunted, line=on(kind, change, nth))
+    cut("shunt-frames", 1, "shunt", put("frames", "1001"))
+    cut("shunt-bytes", 0, "shunt", put("bytes", str(2**64 - 1)))
+    cut("shunt-bytes-number", 1, "shunt", put("bytes", 1))
+    cut("shunt-lane", 1, "shunt", put("lane", 1))
+    cut("shunt-unknown-lane", 1, "shunt", put("lane", 9))
+    cut("shunt-lane-over", 1, "shunt", put("lane", 4096))
+    cut("shunt-frames-wrap", 1, "shunt", put("frames", str(2**64 - 1)))
+    cut("shunt-time", 1, "shunt", put("t_first", "5"))
+    cut("shunt-key", 1, "shunt", lambda o: o.update(cause="pool"))
+    cut("shunt-as-loss", 1, "shunt", lambda o: o.update(type="loss"))
+    cut("cutoff-gone", 1, "open", without_cutoff)
+    cut("cutoff-zero", 1, "open", put("cutoff_bytes", "0"))
+    cut("cutoff-number", 1, "open", put("cutoff_bytes", 65536))
+    cut("cutoff-other", 0, "open", put("cutoff_bytes", str(2**64 - 1)))
+    cut("cutoff-place", 1, "open", lambda o: dict([("cutoff_bytes", o["cutoff_bytes"]), *o.items()]))
+    cut("shunted-more", 1, "segment", put("counters_end.shunted", add(1)))
+    cut("shunted-for-filtered", 1, "segment", lambda o: o["counters_end"].update(
+        shunted="0", filtered=o["counters_end"]["shunted"]))
+    cut("shunted-falls", 1, "progress", lambda o: o["segments"][0]["counters"].update(shunted="0", filtered="1000"), 1)
+    case("shunted-without-cutoff", 1, shunted_unasked)
+    case("shunt-line-missing", 1, shunt_unsaid)
     line("close-segments", "?", "close", put("segments", "4"))
     line("close-packets", "?", "close", put("packets", "5"))
     line("close-reason", 1, "close", put("reason", "bored"))
@@ -911,6 +935,28 @@ def recorded_jumps(rec):
     a = rec.lane()
     s = rec.begin(a)
     rec.count(a, recorded=1)
+    rec.seal(s)
+    rec.close()
+
+
+def without_cutoff(o):
+    del o["cutoff_bytes"]
+
+
+def shunted_unasked(rec):
+    rec.open(M.LIVE)
+    a = rec.lane()
+    s = rec.begin(a)
+    rec.count(a, shunted=5)
+    rec.seal(s)
+    rec.close()
+
+
+def shunt_unsaid(rec):
+    rec.open(M.LIVE, cutoff_bytes="1024")
+    a = rec.lane()
+    s = rec.begin(a)
+    rec.count(a, shunted=5)
     rec.seal(s)
     rec.close()
 

@@ -2,7 +2,7 @@
 // Section 2.3: the law of counters and how they may grow.
 #include "sensor/evidence/reader/verify_state.h"
 
-bool counters_lawful(const struct counters *c)
+bool counters_lawful(const struct counters *c, bool shunts)
 {
 	uint64_t sum = 0;
 	bool over = __builtin_add_overflow(sum, c->recorded, &sum);
@@ -20,8 +20,8 @@ bool counters_lawful(const struct counters *c)
 		if (!(c->driver_mask & COUNTERS_DRIVER_DROPPED) || lost != c->driver_dropped)
 			return false;
 	}
-	// out_of_scope and shunted are 0 in this issue.
-	return !over && sum == c->received && c->out_of_scope == 0 && c->shunted == 0;
+	// out_of_scope is 0 in this issue.
+	return !over && sum == c->received && c->out_of_scope == 0 && (shunts || c->shunted == 0);
 }
 
 bool counters_equal(const struct counters *a, const struct counters *b)
@@ -57,6 +57,8 @@ const char *counters_decrease(const struct counters *a, const struct counters *b
 		return "recorded";
 	if (b->filtered < a->filtered)
 		return "filtered";
+	if (b->shunted < a->shunted)
+		return "shunted";
 	for (int i = 0; i < DROP_CAUSES; i++)
 		if (b->dropped[i] < a->dropped[i])
 			return drop_cause_names[i];

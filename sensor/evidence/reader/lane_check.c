@@ -94,13 +94,13 @@ void lane_begin(struct verify *v, const struct ledger_begin *begin)
 
 static void check_law(struct verify *v, const char *what, const struct counters *c)
 {
-	if (!counters_lawful(c))
+	if (!counters_lawful(c, v->shunts))
 		add(v, "counters-law",
-		        "received = recorded + filtered + all dropped; out_of_scope and shunted 0; with xdp, "
-		        "driver.dropped = "
-		        "no_socket + dropped + ring_full",
-		        NOTE("%s: received %" PRIu64 ", recorded %" PRIu64 ", filtered %" PRIu64, what, c->received,
-		                c->recorded, c->filtered));
+		        NOTE("received = recorded + filtered + %sall dropped; out_of_scope%s 0; with xdp, "
+		             "driver.dropped = no_socket + dropped + ring_full",
+		                v->shunts ? "shunted + " : "", v->shunts ? "" : " and shunted"),
+		        NOTE("%s: received %" PRIu64 ", recorded %" PRIu64 ", filtered %" PRIu64 ", shunted %" PRIu64,
+		                what, c->received, c->recorded, c->filtered, c->shunted));
 }
 
 static void check_growth(struct verify *v, const char *what, const struct counters *from, const struct counters *to)

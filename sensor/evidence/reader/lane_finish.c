@@ -161,6 +161,8 @@ void lanes_finish(struct verify *v)
 			files_check(v, i, i < v->lane_count ? v->lanes[i]->begun : 0);
 		if (v->report->closed)
 			loss_check(v, i);
+		if (v->report->closed)
+			shunt_check(v, i);
 	}
 	complete_check(v);
 }

@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
-const char *const line_type_names[LINE_TYPES + 1] = {"open", "key", "begin", "progress", "segment", "loss", "clock",
-        "gap", "mark", "incident", "heartbeat", "source", "retire", "close", NULL};
+const char *const line_type_names[LINE_TYPES + 1] = {"open", "key", "begin", "progress", "segment", "loss", "shunt",
+        "clock", "gap", "mark", "incident", "heartbeat", "source", "retire", "close", NULL};
 const char *const authority_kind_names[] = {"own-network", "ingest", NULL};
 const char *const source_kind_names[] = {"file", "afpacket", "pcap", "xdp", "dpdk", NULL};
 const char *const close_reason_names[] = {"end-of-input", "input-damaged", "duration", "packets", "signal", "disk-full",
@@ -156,6 +156,8 @@ static const struct field open_fields[] = {
                 .mask_offset = offsetof(struct ledger_open, has_retention)},
         {"places", FIELD_INTEGER, offsetof(struct ledger_open, places), .limit = PLACES_MAX, .mask_bit = 1,
                 .mask_offset = offsetof(struct ledger_open, has_places)},
+        {"cutoff_bytes", FIELD_U64, offsetof(struct ledger_open, cutoff_bytes), .mask_bit = 1,
+                .mask_offset = offsetof(struct ledger_open, has_cutoff)},
         END_,
 };
 
@@ -219,6 +221,15 @@ static const struct field loss_fields[] = {
         U64_(struct ledger_loss, frames),
         TIME_(struct ledger_loss, t_first),
         TIME_(struct ledger_loss, t_last),
+        END_,
+};
+
+static const struct field shunt_fields[] = {
+        INT_(struct ledger_shunt, lane, LANES_MAX - 1),
+        U64_(struct ledger_shunt, frames),
+        U64_(struct ledger_shunt, bytes),
+        TIME_(struct ledger_shunt, t_first),
+        TIME_(struct ledger_shunt, t_last),
         END_,
 };
 
@@ -314,8 +325,8 @@ static const struct field common_fields[] = {
 };
 
 static const struct field *const type_fields[LINE_TYPES] = {open_fields, key_fields, begin_fields, progress_fields,
-        segment_fields, loss_fields, clock_fields, gap_fields, mark_fields, incident_fields, heartbeat_fields,
-        source_fields, retire_fields, close_fields};
+        segment_fields, loss_fields, shunt_fields, clock_fields, gap_fields, mark_fields, incident_fields,
+        heartbeat_fields, source_fields, retire_fields, close_fields};
 
 const struct field recovery_segment_fields[] = {
         INT_(struct recovery_segment, lane, LANES_MAX - 1),

@@ -17,6 +17,7 @@ enum line_type {
 	LINE_PROGRESS,
 	LINE_SEGMENT,
 	LINE_LOSS,
+	LINE_SHUNT,
 	LINE_CLOCK,
 	LINE_GAP,
 	LINE_MARK,
@@ -73,6 +74,7 @@ struct ledger_open {
 	struct ledger_retention retention;
 	uint64_t has_retention;
 	uint64_t places, has_places;
+	uint64_t cutoff_bytes, has_cutoff;
 };
 
 struct ledger_key {
@@ -114,6 +116,10 @@ struct ledger_segment {
 
 struct ledger_loss {
 	uint64_t lane, cause, frames, t_first, t_last;
+};
+
+struct ledger_shunt {
+	uint64_t lane, frames, bytes, t_first, t_last;
 };
 
 struct ledger_clock {
@@ -179,6 +185,7 @@ struct ledger_line {
 		struct ledger_progress progress;
 		struct ledger_segment segment;
 		struct ledger_loss loss;
+		struct ledger_shunt shunt;
 		struct ledger_clock clock;
 		struct ledger_gap gap;
 		struct ledger_incident incident;

@@ -89,6 +89,7 @@ static void handle(struct verify *v, const struct ledger_line *line)
 			v->report->opened_ns = line->t_real;
 			source_open(v, &line->open);
 			retire_open(v, &line->open);
+			shunt_open(v, &line->open);
 		}
 		break;
 	case LINE_KEY:
@@ -105,6 +106,9 @@ static void handle(struct verify *v, const struct ledger_line *line)
 		break;
 	case LINE_LOSS:
 		lane_loss(v, &line->loss);
+		break;
+	case LINE_SHUNT:
+		shunt_line(v, &line->shunt);
 		break;
 	case LINE_GAP:
 		v->report->gaps++;

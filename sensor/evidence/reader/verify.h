@@ -67,7 +67,8 @@ struct verify_report {
 	uint64_t lanes, epochs, segments, segments_sealed, packets, stored_bytes;
 	uint64_t segments_retired, packets_retired; // of the sealed ones
 	uint64_t gaps, incidents, marks;
-	struct counters totals; // newest counters of all lanes, summed; saturating
+	uint64_t cutoff_bytes, shunted_bytes; // what `open` allows of each flow, 0: all; left out beyond, saturating
+	struct counters totals;               // newest counters of all lanes, summed; saturating
 	struct report_source *sources;
 	size_t source_count;
 	struct report_input *inputs;

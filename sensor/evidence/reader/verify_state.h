@@ -129,6 +129,10 @@ struct verify {
 	struct kept_segments kept;
 	unsigned __int128 unsealed_bytes; // signed ones, of segments that are not complete
 
+	// shunt_check.c
+	bool shunts; // `open` states a cutoff
+	uint64_t shunted[LANES_MAX];
+
 	// source_check.c
 	uint8_t salts[SALTS_KEY_LEN];
 	bool salts_read, salts_known;
@@ -178,8 +182,13 @@ void retire_line(struct verify *v, const struct ledger_retire *line);
 void retire_finish(struct verify *v);
 void retire_free(struct verify *v);
 
+// shunt_check.c
+void shunt_open(struct verify *v, const struct ledger_open *open);
+void shunt_line(struct verify *v, const struct ledger_shunt *line);
+void shunt_check(struct verify *v, uint64_t lane); // of a closed recording
+
 // counters_check.c
-bool counters_lawful(const struct counters *c);
+bool counters_lawful(const struct counters *c, bool shunts);
 bool counters_equal(const struct counters *a, const struct counters *b);
 bool counters_zero(const struct counters *c);
 // The name of a counter that is less in b than in a, or NULL.

@@ -30,6 +30,14 @@ struct block_loss {
 	uint64_t t_last;
 };
 
+// Frames of the lane that --cutoff left out: their bytes on the wire, running, and the times of those since the block
+// before, valid when the counter grew.
+struct block_shunt {
+	uint64_t bytes;
+	uint64_t t_first;
+	uint64_t t_last;
+};
+
 struct block {
 	_Atomic uint64_t fill; // packets << 32 | bytes: one store, so that a successor reads both or neither
 	_Atomic uint32_t state;
@@ -42,7 +50,7 @@ struct block {
 	uint64_t ts_max;
 	struct counters counters; // RX's part (all but recorded and dropped.disk) at the end of the block
 	struct block_loss loss[DROP_CAUSES];
-	uint8_t pad[24];
+	struct block_shunt shunt;
 };
 _Static_assert(sizeof(struct block) % 64 == 0, "headers of two owners share no cache line");
 
@@ -61,6 +69,8 @@ struct pool_lane {
 	uint64_t dropped_disk;
 	uint64_t losses[DROP_CAUSES]; // stated in the ledger before this recorder started
 	struct block_loss loss[DROP_CAUSES];
+	uint64_t shunted, shunted_bytes; // stated in the ledger, likewise
+	struct block_shunt shunt;
 };
 
 #define POOL_MAGIC 0x316c6f6f70617473ULL // "stapool1"

@@ -36,6 +36,12 @@ struct source_stats {
 	unsigned mask; // COUNTERS_DRIVER_*, COUNTERS_XDP: absent is not zero
 };
 
+// Frames that the driver left out because their flow had reached the cutoff: cumulative. They never came by recv.
+struct source_shunted {
+	uint64_t frames;
+	uint64_t bytes; // on the wire
+};
+
 // How an input file ended. Valid after recv returned -ENODATA.
 struct source_end {
 	bool ended; // false: reading broke off, and nothing below but the format is known
@@ -61,6 +67,8 @@ struct source_ops {
 	void (*release)(struct source *s);
 	// Statistics of one lane; -ENOTSUP when the source has none.
 	int (*stats)(struct source *s, unsigned lane, struct source_stats *ret_stats);
+	// What the driver has left out of one lane; NULL or -ENOTSUP: it leaves nothing out. No system call.
+	int (*shunted)(struct source *s, unsigned lane, struct source_shunted *ret_shunted);
 	// Stops intake: after it, recv returns what had already arrived and then -ENODATA. Any thread.
 	void (*interrupt)(struct source *s);
 	// Closes and frees.
@@ -78,6 +86,7 @@ struct source {
 	char detail[384]; // driver, offloads, mode: for the ledger
 	struct source_end end;
 	bool tells_direction;  // of every packet, in packet.flags
+	bool shunts;           // it does leave out what flows send beyond the cutoff: the recorder need not
 	bool own_queue;        // takes one queue of the interface: frames of a queue without a source go past all
 	uint64_t kernel_times; // frames that have the kernel's time though the NIC's was asked for; written by recv
 	uint32_t frame_max;    // longest frame that the driver can take; 0: no limit
@@ -97,14 +106,15 @@ struct source_live_config {
 	const char *interface;
 	const char *driver_args; // in the driver's own words; NULL: none
 	bool promiscuous;
-	unsigned ring_bytes; // of the driver's ring, 0: its default
-	unsigned snaplen;    // 0: whole frames
-	int flush_ms;        // how long a frame may wait in the driver
-	unsigned threads;    // RX threads wanted; 0: 1, or what the driver finds right
-	unsigned tap;        // enum tap, 0: whatever the driver does
-	bool busy_poll;      // never sleep
-	bool nic_time;       // the NIC's time stamps, or a refusal
-	unsigned direction;  // 1 in, 2 out: the recorder will refuse the others by packet.flags; 0: both
+	unsigned ring_bytes;   // of the driver's ring, 0: its default
+	unsigned snaplen;      // 0: whole frames
+	int flush_ms;          // how long a frame may wait in the driver
+	unsigned threads;      // RX threads wanted; 0: 1, or what the driver finds right
+	unsigned tap;          // enum tap, 0: whatever the driver does
+	bool busy_poll;        // never sleep
+	bool nic_time;         // the NIC's time stamps, or a refusal
+	uint64_t cutoff_bytes; // the driver may leave out what flows send beyond (bpf/shunt.h); 0: it must not
+	unsigned direction;    // 1 in, 2 out: the recorder will refuse the others by packet.flags; 0: both
 };
 #define SOURCES_PER_INTERFACE_MAX 64u
 

@@ -46,6 +46,7 @@ struct run_options {
 	uint64_t keep_ns;
 	uint64_t min_free; // bytes, or, when this is not 0:
 	uint64_t min_free_percent;
+	uint64_t cutoff_bytes; // 0: none
 };
 
 // struct option.val of long options; the letters i, o and h mean interface, output and help.

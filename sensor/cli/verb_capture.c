@@ -23,6 +23,9 @@ static const char help[] =
         "      --snaplen N                cut frames to N bytes (default: whole frames)\n"
         "      --no-promisc               leave the interface out of promiscuous mode\n"
         "      --direction in|out|both    frames of the other direction are counted as filtered (default both)\n"
+        "      --cutoff SIZE              record the first 64K, 10M, 1G of each TCP or UDP flow, both directions "
+        "together;\n"
+        "                                 what comes then is counted as shunted, not recorded (default: all is)\n"
         "      --duration TIME            end after 10s, 5m, 2h\n"
         "      --packets N                end after N packets\n"
         "      --level N                  zstd level, -50 (fastest) to 19 (default -5)\n"
@@ -84,6 +87,7 @@ static const struct option options[] = {
         {"segment-size", required_argument, NULL, RUN_NAMED},
         {"segment-time", required_argument, NULL, RUN_NAMED},
         {"keep", required_argument, NULL, RUN_NAMED},
+        {"cutoff", required_argument, NULL, RUN_NAMED},
         {"min-free", required_argument, NULL, RUN_NAMED},
         {"pool", required_argument, NULL, RUN_NAMED},
         {"ring", required_argument, NULL, RUN_NAMED},

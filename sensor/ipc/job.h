@@ -34,6 +34,7 @@ struct job {
 	uint64_t keep_bytes;    // retention: at most so many stored bytes, or ...
 	uint64_t keep_ns;       // ... segments go at this age; both 0: all are kept
 	uint64_t min_free;      // of the file system stays free; 0: no reserve
+	uint64_t cutoff_bytes;  // of a flow that are recorded; 0: all
 	uint32_t pool_blocks;   // of 1 MiB
 	uint32_t sealers;       // threads; 0: as many as suits the cores
 	uint32_t flush_ms;

@@ -25,6 +25,7 @@ enum wire_type {
 	WIRE_INCIDENT,
 	WIRE_FINISHED, // no more segments: the recorder will exit
 	WIRE_RETIRE,   // is a segment to go under the retention policy, or has the disk no room left?
+	WIRE_SHUNT,
 	// flow log -> keeper; answered likewise. INCIDENT too
 	WIRE_FLOWS_START, // when the ledger is open: answered by struct wire_flows_answer
 	WIRE_FLOWS,       // a file of flow records is complete
@@ -121,7 +122,8 @@ struct wire_adopt {
 	struct wire_begin_answer secret;
 	struct wire_segment_state progress;
 	struct counters counters_begin;
-	uint64_t losses[DROP_CAUSES]; // stated in `loss` lines so far
+	uint64_t losses[DROP_CAUSES];    // stated in `loss` lines so far
+	uint64_t shunted, shunted_bytes; // stated in `shunt` lines so far
 };
 
 struct wire_loss {
@@ -129,6 +131,16 @@ struct wire_loss {
 	uint32_t lane;
 	uint32_t cause;
 	uint64_t frames;
+	uint64_t t_first;
+	uint64_t t_last;
+};
+
+struct wire_shunt {
+	struct wire_header h;
+	uint32_t lane;
+	uint32_t reserved;
+	uint64_t frames;
+	uint64_t bytes;
 	uint64_t t_first;
 	uint64_t t_last;
 };
@@ -275,6 +287,7 @@ union wire_message {
 	struct wire_seal seal;
 	struct wire_adopt adopt;
 	struct wire_loss loss;
+	struct wire_shunt shunt;
 	struct wire_source source;
 	struct wire_flows flows;
 	struct wire_flows_answer flows_answer;

@@ -28,6 +28,7 @@ struct keeper_lane {
 	struct keeper_segment open[KEEPER_OPEN_SEGMENTS]; // oldest first
 	struct counters end;                              // counters_end of the segment sealed last
 	uint64_t losses[DROP_CAUSES];                     // stated so far
+	uint64_t shunted, shunted_bytes;                  // likewise
 };
 
 struct keeper {
@@ -74,6 +75,7 @@ int keeper_record_begin(struct keeper *k, const struct wire_begin *b);
 int keeper_record_progress(struct keeper *k, const struct wire_progress *p);
 int keeper_record_segment(struct keeper *k, const struct keeper_lane *lane, const struct wire_seal *s);
 int keeper_record_loss(struct keeper *k, const struct wire_loss *l);
+int keeper_record_shunt(struct keeper *k, const struct wire_shunt *s);
 int keeper_record_source(struct keeper *k, const struct wire_source *s);
 int keeper_record_flows(struct keeper *k, const struct wire_flows *f);
 int keeper_record_retire(struct keeper *k, const struct sealed_segment *s, const char *reason, uint64_t free_bytes);
@@ -95,7 +97,7 @@ int keeper_retire(struct keeper *k, int fd, const union wire_message *m);
 // requests.c: what the other processes ask for. 0, or a negative errno that ends the sender.
 int keeper_recorder_request(struct keeper *k, int fd, const union wire_message *m, struct error *e);
 int keeper_flowlog_request(struct keeper *k, int fd, const union wire_message *m, struct error *e); // flows.c
-bool counters_law_holds(const struct counters *c);
+bool counters_law_holds(const struct counters *c, bool shunts);
 
 // tell.c: the supervisor's operator. Nothing here waits for the supervisor.
 void keeper_tell_incident(struct keeper *k, const char *kind, const char *detail);

@@ -121,6 +121,8 @@ int keeper_record_open(struct keeper *k, uint64_t origin_seq, const uint8_t orig
 	        json_hex(salts, DIGEST_LEN));
 	if (fields && (job->keep_bytes || job->keep_ns))
 		json_object_set_new(fields, "retention", retention(job));
+	if (fields && job->cutoff_bytes)
+		json_object_set_new(fields, "cutoff_bytes", json_u64(job->cutoff_bytes));
 	clock_read(&now);
 	return append_now(k, &now, "open", fields);
 }
@@ -174,6 +176,13 @@ int keeper_record_loss(struct keeper *k, const struct wire_loss *l)
 	        json_pack("{s:I, s:s, s:o, s:o, s:o}", "lane", (json_int_t)l->lane, "cause", drop_cause_names[l->cause],
 	                "frames", json_u64(l->frames), "t_first", json_time(l->t_first), "t_last",
 	                json_time(l->t_last)));
+}
+
+int keeper_record_shunt(struct keeper *k, const struct wire_shunt *s)
+{
+	return keeper_append(k, "shunt",
+	        json_pack("{s:I, s:o, s:o, s:o, s:o}", "lane", (json_int_t)s->lane, "frames", json_u64(s->frames),
+	                "bytes", json_u64(s->bytes), "t_first", json_time(s->t_first), "t_last", json_time(s->t_last)));
 }
 
 int keeper_record_source(struct keeper *k, const struct wire_source *s)

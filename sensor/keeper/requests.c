@@ -9,7 +9,7 @@
 #include "sensor/evidence/ledger_line.h"
 #include "sensor/keeper/keeper.h"
 
-bool counters_law_holds(const struct counters *c)
+bool counters_law_holds(const struct counters *c, bool shunts)
 {
 	uint64_t sum = 0;
 	bool over = __builtin_add_overflow(sum, c->recorded, &sum);
@@ -26,8 +26,8 @@ bool counters_law_holds(const struct counters *c)
 			over |= __builtin_add_overflow(lost, c->xsk[i], &lost);
 		over |= !(c->driver_mask & COUNTERS_DRIVER_DROPPED) || lost != c->driver_dropped;
 	}
-	// Nothing in this issue of the format counts out_of_scope or shunted.
-	return !over && sum == c->received && c->out_of_scope == 0 && c->shunted == 0;
+	// Nothing in this issue of the format counts out_of_scope.
+	return !over && sum == c->received && c->out_of_scope == 0 && (shunts || c->shunted == 0);
 }
 
 static bool counters_grew(const struct counters *from, const struct counters *to)
@@ -47,7 +47,8 @@ static bool counters_grew(const struct counters *from, const struct counters *to
 	for (int i = 0; i < DROP_CAUSES; i++)
 		if (to->dropped[i] < from->dropped[i])
 			return false;
-	return to->received >= from->received && to->recorded >= from->recorded && to->filtered >= from->filtered;
+	return to->received >= from->received && to->recorded >= from->recorded && to->filtered >= from->filtered &&
+	       to->shunted >= from->shunted;
 }
 
 // From what was signed of a segment to what is said now: everything grows, or the file is as it was.
@@ -158,8 +159,8 @@ static int progress(struct keeper *k, int fd, const union wire_message *m)
 		const struct wire_segment_state *now = &p->segment[i];
 
 		s = find_open(k, now->lane, now->number, &lane);
-		if (!s || now->frames == 0 || !counters_law_holds(&now->counters) || !state_grew(&s->progress, now) ||
-		        !counters_grew(&lane->end, &now->counters))
+		if (!s || now->frames == 0 || !counters_law_holds(&now->counters, k->job->cutoff_bytes > 0) ||
+		        !state_grew(&s->progress, now) || !counters_grew(&lane->end, &now->counters))
 			return -EPROTO;
 		// Each once, or the second could go back behind the first.
 		for (unsigned before = 0; before < i; before++)
@@ -187,7 +188,8 @@ static int seal(struct keeper *k, int fd, const union wire_message *m)
 
 	// A complete segment has one frame more than any progress of it: the last.
 	if (!open || open != &lane->open[0] || s->state.frames == open->progress.frames || s->adopted > 1 ||
-	        !state_grew(&open->progress, &s->state) || !counters_law_holds(&s->state.counters) ||
+	        !state_grew(&open->progress, &s->state) ||
+	        !counters_law_holds(&s->state.counters, k->job->cutoff_bytes > 0) ||
 	        !counters_grew(&lane->end, &s->state.counters) ||
 	        s->state.counters.recorded - lane->end.recorded != s->state.packets)
 		return -EPROTO;
@@ -216,6 +218,23 @@ static int loss(struct keeper *k, int fd, const union wire_message *m)
 	if (r == 0)
 		k->lanes[m->loss.lane].losses[m->loss.cause] += m->loss.frames;
 	return r < 0 ? r : wire_send_plain(fd, WIRE_LOSS, 0, 0, NULL);
+}
+
+static int shunt(struct keeper *k, int fd, const union wire_message *m)
+{
+	const struct wire_shunt *s = &m->shunt;
+	int r;
+
+	if (!k->job->cutoff_bytes || s->lane >= k->lane_count || s->frames == 0)
+		return -EPROTO;
+	r = keeper_record_shunt(k, s);
+	if (r == 0)
+		r = keeper_checkpoint(k, false);
+	if (r == 0) {
+		k->lanes[s->lane].shunted += s->frames;
+		k->lanes[s->lane].shunted_bytes += s->bytes;
+	}
+	return r < 0 ? r : wire_send_plain(fd, WIRE_SHUNT, 0, 0, NULL);
 }
 
 static int source(struct keeper *k, int fd, const union wire_message *m)
@@ -267,6 +286,8 @@ static int adopt(struct keeper *k, int fd, const union wire_message *m)
 		answer.next_number = lane->next_number;
 		answer.counters_begin = lane->end;
 		memcpy(answer.losses, lane->losses, sizeof(answer.losses));
+		answer.shunted = lane->shunted;
+		answer.shunted_bytes = lane->shunted_bytes;
 		if (lane->open_count > 0) {
 			answer.open = 1;
 			answer.last = lane->open_count == 1;
@@ -300,6 +321,7 @@ static const struct {
         {WIRE_PROGRESS, sizeof(struct wire_progress), RUNNING, progress},
         {WIRE_SEAL, sizeof(struct wire_seal), RUNNING, seal},
         {WIRE_LOSS, sizeof(struct wire_loss), RUNNING, loss},
+        {WIRE_SHUNT, sizeof(struct wire_shunt), RUNNING, shunt},
         {WIRE_SOURCE, sizeof(struct wire_source), RUNNING, source},
         {WIRE_INCIDENT, sizeof(struct wire_incident), RUNNING, incident},
         {WIRE_FINISHED, sizeof(struct wire_plain), RUNNING, finished},

@@ -269,6 +269,23 @@ static int state_losses(struct adoption *a, const struct wire_adopt *is, const s
 	return 0;
 }
 
+// Likewise what it had shunted.
+static int state_shunted(struct adoption *a, const struct wire_adopt *is, const struct pool_lane *lane, uint32_t id,
+        const struct counters *end, uint64_t ts_max)
+{
+	const struct block_shunt *s = &lane->shunt;
+	struct wire_shunt said = {.lane = id,
+	        .frames = end->shunted - is->shunted,
+	        .bytes = s->bytes - is->shunted_bytes,
+	        .t_first = s->t_first ? s->t_first : ts_max,
+	        .t_last = s->t_last};
+	union wire_message answer;
+
+	if (end->shunted <= is->shunted)
+		return 0;
+	return keeper_call(a->recorder, WIRE_SHUNT, &said, sizeof(said), sizeof(answer.plain), &answer);
+}
+
 static int seal_adopted(
         struct adoption *a, const struct wire_adopt *is, struct pool_lane *lane, bool last, struct segment_file *f)
 {
@@ -278,7 +295,11 @@ static int seal_adopted(
 
 	counters_at_end(is, lane, f->packets, last, &seal.state.counters);
 	if (last) {
-		r = state_losses(a, is, lane, f->lane, &seal.state.counters, f->packets ? f->ts_max : real_ns());
+		uint64_t ts_max = f->packets ? f->ts_max : real_ns();
+
+		r = state_losses(a, is, lane, f->lane, &seal.state.counters, ts_max);
+		if (r == 0)
+			r = state_shunted(a, is, lane, f->lane, &seal.state.counters, ts_max);
 		if (r < 0)
 			return r;
 		lane->rx = seal.state.counters;
@@ -406,6 +427,10 @@ static int adopt_lane(struct adoption *a, uint32_t id)
 		memcpy(lane->losses, m.adopt.losses, sizeof(lane->losses));
 		lane->recorded = m.adopt.counters_begin.recorded;
 		memset(lane->loss, 0, sizeof(lane->loss));
+		lane->shunted = m.adopt.shunted;
+		lane->shunted_bytes = m.adopt.shunted_bytes;
+		if (lane->rx.shunted > lane->shunted && !lane->shunt.t_first)
+			lane->shunt.t_first = lane->shunt.t_last;
 		name_in_hand(lane);
 	}
 out:

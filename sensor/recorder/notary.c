@@ -141,7 +141,7 @@ static int perform(struct notary *n, struct notary_job *job)
 		atomic_store(&n->room_asked, false);
 		return result;
 	}
-	if (n->broken && job->kind != NOTARY_LOSS)
+	if (n->broken && job->kind != NOTARY_LOSS && job->kind != NOTARY_SHUNT)
 		return 0;
 	switch (job->kind) {
 	case NOTARY_PROGRESS:
@@ -154,6 +154,8 @@ static int perform(struct notary *n, struct notary_job *job)
 		return result;
 	case NOTARY_LOSS:
 		return keeper_call(r, WIRE_LOSS, &job->loss, sizeof(job->loss), sizeof(answer.plain), &answer);
+	case NOTARY_SHUNT:
+		return keeper_call(r, WIRE_SHUNT, &job->shunt, sizeof(job->shunt), sizeof(answer.plain), &answer);
 	case NOTARY_ROOM:
 		break;
 	}

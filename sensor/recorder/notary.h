@@ -10,7 +10,7 @@
 #include "sensor/ipc/wire.h"
 #include "sensor/recorder/recorder.h"
 
-enum notary_kind { NOTARY_PROGRESS, NOTARY_SEAL, NOTARY_LOSS, NOTARY_ROOM };
+enum notary_kind { NOTARY_PROGRESS, NOTARY_SEAL, NOTARY_LOSS, NOTARY_SHUNT, NOTARY_ROOM };
 
 struct notary_job {
 	enum notary_kind kind;
@@ -20,6 +20,7 @@ struct notary_job {
 		struct wire_progress progress;
 		struct wire_seal seal;
 		struct wire_loss loss;
+		struct wire_shunt shunt;
 	};
 };
 

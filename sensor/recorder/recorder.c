@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "sensor/filter/filter.h"
@@ -57,6 +58,8 @@ static int open_interface(const struct job *job, unsigned index, struct source *
 	        .tap = job->tap,
 	        .busy_poll = job->busy_poll,
 	        .nic_time = job->nic_time,
+	        // Of a filtered flow only what the filter takes counts, and no driver knows that.
+	        .cutoff_bytes = job->filter[0] ? 0 : job->cutoff_bytes,
 	};
 	const struct live_driver *driver = live_driver_find(job->driver);
 	int n;
@@ -143,6 +146,7 @@ static int rx_init(struct recorder *r, unsigned index)
 {
 	struct rx *rx = &r->rx[index];
 	uint32_t share = r->pool.blocks / r->rx_count;
+	uint64_t seed;
 	uint32_t first = share * index, last = index + 1 == r->rx_count ? r->pool.blocks : first + share;
 
 	rx->recorder = r;
@@ -157,7 +161,11 @@ static int rx_init(struct recorder *r, unsigned index)
 	rx->share = rx->stack_size;
 	atomic_store(&rx->stacked, rx->stack_size);
 	rx->source_count = r->job->kind == JOB_INGEST ? r->source_count : 1;
-	return 0;
+	if (r->job->cutoff_bytes == 0 || r->source[rx->first_source]->shunts)
+		return 0;
+	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
+		return -EIO;
+	return shunt_table_new(SHUNT_FLOWS, seed, &rx->shunt);
 }
 
 static int channel_init(struct recorder *r, struct channel *c)
@@ -270,6 +278,7 @@ void recorder_free(struct recorder *r)
 	for (unsigned i = 0; r->rx && i < r->rx_count; i++) {
 		ring_free(&r->rx[i].returned);
 		free(r->rx[i].stack);
+		shunt_table_free(r->rx[i].shunt);
 	}
 	for (unsigned i = 0; r->channel && i < r->rx_count * r->sealer_count; i++) {
 		ring_free(&r->channel[i].in);

@@ -19,6 +19,7 @@
 #include "sensor/recorder/pool.h"
 #include "sensor/recorder/retention.h"
 #include "sensor/recorder/ring.h"
+#include "sensor/recorder/shunt_table.h"
 
 #define RESULT_SLOTS 8u // compressed frames that one sealer may have under way per RX thread
 #define RESULT_BYTES (FRAME_RAW_MAX + (FRAME_RAW_MAX >> 8) + 1024u) // at least ZSTD_compressBound(FRAME_RAW_MAX)
@@ -70,6 +71,9 @@ struct rx_lane {        // RX thread
 	uint64_t driver_dropped;
 	uint64_t xsk[XSK_COUNTERS];
 	uint64_t nic[NIC_COUNTERS]; // of the interface, likewise
+	uint64_t shunted;           // by the driver: as it counted at the last look
+	uint64_t shunted_bytes;     // likewise
+	uint64_t looked_ns;         // when that was; wall clock
 	bool tells_nic;             // the first lane of an interface that is watched
 	bool dirty;                 // counters changed since the last block was published
 	bool ended;
@@ -86,9 +90,10 @@ struct rx {
 	struct doorbell bell; // rung when a block comes back
 	uint32_t *stack;      // free blocks, the one used last on top: it is still in the cache
 	uint32_t stack_size;
-	_Atomic uint32_t stacked; // the same, for those who watch the pool's fill
-	uint32_t share;           // blocks of this thread
-	struct rx_lane *lane;     // of the source under way
+	_Atomic uint32_t stacked;  // the same, for those who watch the pool's fill
+	uint32_t share;            // blocks of this thread
+	struct rx_lane *lane;      // of the source under way
+	struct shunt_table *shunt; // flows and what of each was recorded; NULL: no cutoff, or the driver sees to it
 	unsigned lane_count;
 	_Atomic uint64_t raw_bytes; // for the status
 	_Atomic uint64_t taken;     // blocks, for the status

@@ -15,6 +15,7 @@
 #define RECV_TIMEOUT_MS 100 // and at most an eighth of the flush interval
 #define BLOCK_WAIT_MS 100
 #define STATS_NS 1000000000ULL
+#define LINKTYPE_ETHERNET 1
 
 // A block from the stack, or what the writer has given back meanwhile. BLOCK_NONE when there is none.
 static uint32_t block_take(struct rx *rx)
@@ -70,6 +71,38 @@ static void read_stats(struct rx *rx, struct rx_lane *lane, uint64_t now)
 	c->driver_mask = (c->driver_mask & COUNTERS_NIC) | stats.mask;
 }
 
+// Of one frame, or of all those that the driver left out between two looks.
+static void count_shunted(struct rx_lane *lane, uint64_t frames, uint64_t bytes, uint64_t t_first, uint64_t t_last)
+{
+	struct pool_lane *shared = lane->shared;
+
+	shared->rx.shunted += frames;
+	shared->shunt.bytes += bytes;
+	if (shared->shunt.t_first == 0)
+		shared->shunt.t_first = t_first;
+	shared->shunt.t_last = t_last;
+	lane->dirty = true;
+}
+
+// What the driver has left out since the last look: received, and not recorded.
+static void look_at_driver(struct rx *rx, struct rx_lane *lane)
+{
+	struct source *s = rx->recorder->source[lane->shared->opened];
+	struct source_shunted now;
+	uint64_t at;
+
+	if (!s->shunts || s->ops->shunted(s, lane->shared->source_lane, &now) < 0)
+		return;
+	at = real_ns();
+	if (now.frames != lane->shunted) {
+		lane->shared->rx.received += now.frames - lane->shunted;
+		count_shunted(lane, now.frames - lane->shunted, now.bytes - lane->shunted_bytes, lane->looked_ns, at);
+		lane->shunted = now.frames;
+		lane->shunted_bytes = now.bytes;
+	}
+	lane->looked_ns = at;
+}
+
 // The block leaves RX: to the sealer with the shortest queue. in_hand is 1 when a frame has been counted as received
 // that will go into the next block: the law holds at the end of every block.
 static void publish(struct rx *rx, struct rx_lane *lane, uint32_t flags, unsigned in_hand)
@@ -80,6 +113,7 @@ static void publish(struct rx *rx, struct rx_lane *lane, uint32_t flags, unsigne
 	uint32_t least = UINT32_MAX;
 	uint64_t now = monotonic_ns();
 
+	look_at_driver(rx, lane);
 	if (now - lane->stats_at_ns >= STATS_NS || (flags & BLOCK_LANE_END))
 		read_stats(rx, lane, now);
 	lane->segment_bytes += block_bytes(b);
@@ -93,6 +127,8 @@ static void publish(struct rx *rx, struct rx_lane *lane, uint32_t flags, unsigne
 	memcpy(b->loss, lane->shared->loss, sizeof(b->loss));
 	for (int i = 0; i < DROP_CAUSES; i++)
 		lane->shared->loss[i] = (struct block_loss){0};
+	b->shunt = lane->shared->shunt;
+	lane->shared->shunt.t_first = 0;
 	lane->dirty = false;
 	if (flags & BLOCK_SEGMENT_END) {
 		lane->shared->segment++;
@@ -170,12 +206,30 @@ static __attribute__((noinline)) struct block *make_room(struct rx *rx, struct r
 	return &rx->recorder->pool.block[id];
 }
 
+// True when the frame's flow has gone on for too long: counted, not recorded. Else the flow, if it has one, to which
+// the frame is added once it is in a block.
+static __attribute__((noinline)) bool shunt(struct rx *rx, struct rx_lane *lane, const struct packet *p,
+        uint32_t caplen, uint32_t origlen, struct shunt_flow **ret_flow)
+{
+	struct shunt_frame frame;
+
+	if (lane->shared->linktype != LINKTYPE_ETHERNET ||
+	        !shunt_read(p->data, p->data + caplen, p->vlan_tpid, p->vlan_tci, &frame))
+		return false;
+	*ret_flow = shunt_table_flow(rx->shunt, &frame, p->ts_ns);
+	if (!shunt_beyond(*ret_flow, &frame, rx->recorder->job->cutoff_bytes))
+		return false;
+	count_shunted(lane, 1, origlen, p->ts_ns, p->ts_ns);
+	return true;
+}
+
 // True when the frame is in a block.
 static inline bool append_packet(struct rx *rx, struct rx_lane *lane, const struct packet *p, bool live)
 {
 	struct recorder *r = rx->recorder;
 	struct counters *c = &lane->shared->rx;
 	struct packet put = *p;
+	struct shunt_flow *flow = NULL;
 	uint32_t caplen = p->caplen, origlen = p->origlen, need, used, packets;
 	struct block *b;
 	uint8_t *at;
@@ -198,6 +252,8 @@ static inline bool append_packet(struct rx *rx, struct rx_lane *lane, const stru
 		drop(lane, DROP_OVERSIZE, p->ts_ns);
 		return false;
 	}
+	if (__builtin_expect(rx->shunt != NULL, 0) && !r->filter && shunt(rx, lane, &put, p->caplen, origlen, &flow))
+		return false;
 	if (r->job->snaplen && caplen > r->job->snaplen && !r->filter)
 		caplen = r->job->snaplen;
 	need = epb_bytes(caplen, p->flags);
@@ -222,6 +278,9 @@ static inline bool append_packet(struct rx *rx, struct rx_lane *lane, const stru
 			lane->dirty = true;
 			return false;
 		}
+		// What the filter refuses is no part of what is recorded of a flow.
+		if (rx->shunt && shunt(rx, lane, &put, p->caplen, origlen, &flow))
+			return false;
 		if (r->job->snaplen && caplen > r->job->snaplen) {
 			caplen = r->job->snaplen;
 			need = epb_bytes(caplen, p->flags);
@@ -236,6 +295,8 @@ static inline bool append_packet(struct rx *rx, struct rx_lane *lane, const stru
 		b->ts_max = p->ts_ns;
 	// Release: a successor that sees the new fill sees the whole EPB (pairs with the acquire in block_bytes).
 	atomic_store_explicit(&b->fill, (uint64_t)(packets + 1) << 32 | (used + need), memory_order_release);
+	if (flow)
+		flow->bytes += origlen;
 	return true;
 }
 
@@ -286,6 +347,7 @@ static int lanes_update(struct rx *rx, struct source *s, uint32_t source_index)
 		*lane = (struct rx_lane){.id = id,
 		        .block = BLOCK_NONE,
 		        .segment_since_ns = monotonic_ns(),
+		        .looked_ns = real_ns(),
 		        .driver_received = shared->lane[id].rx.driver_received,
 		        .driver_dropped = shared->lane[id].rx.driver_dropped,
 		        .tells_nic =
@@ -306,8 +368,11 @@ static void flush_due(struct rx *rx)
 
 	for (unsigned i = 0; i < rx->lane_count; i++) {
 		struct rx_lane *lane = &rx->lane[i];
-		bool segment_due = lane->segment_packets > 0 && now - lane->segment_since_ns >= job->segment_ns;
-		bool block_due = lane->block != BLOCK_NONE && now - lane->block_since_ns >= job->flush_ms * 125000ULL;
+		bool segment_due, block_due;
+
+		look_at_driver(rx, lane);
+		segment_due = lane->segment_packets > 0 && now - lane->segment_since_ns >= job->segment_ns;
+		block_due = lane->block != BLOCK_NONE && now - lane->block_since_ns >= job->flush_ms * 125000ULL;
 
 		if (lane->block == BLOCK_NONE && (segment_due || lane->dirty)) {
 			uint32_t id = block_take(rx);
@@ -315,7 +380,6 @@ static void flush_due(struct rx *rx)
 			if (id == BLOCK_NONE)
 				continue;
 			block_start(rx, lane, id);
-			block_due = true;
 		}
 		if (block_due || (segment_due && lane->block != BLOCK_NONE))
 			publish(rx, lane, 0, 0);

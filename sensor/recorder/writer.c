@@ -34,6 +34,13 @@ struct writer_loss {
 	uint64_t t_last;
 };
 
+struct writer_shunt {
+	uint64_t counted, counted_bytes; // of the lane's, likewise
+	uint64_t frames, bytes;
+	uint64_t t_first;
+	uint64_t t_last;
+};
+
 struct writer_lane {
 	uint32_t waiting; // sealed blocks by seq, BLOCK_NONE ends
 	uint32_t held;    // appended, not yet in the file; oldest first
@@ -42,6 +49,7 @@ struct writer_lane {
 	struct segment_file *file;
 	struct counters counters; // at the end of the block written last
 	struct writer_loss loss[DROP_CAUSES];
+	struct writer_shunt shunt;
 	uint64_t progress_bytes; // as given to the notary last
 	uint32_t next_number;    // of the segment to be made next, once started
 	bool started;
@@ -157,6 +165,8 @@ static struct writer_lane *lane_get(struct writer *w, uint32_t id)
 	l->counters.dropped[DROP_DISK] = shared->dropped_disk;
 	for (int i = 0; i < DROP_CAUSES; i++)
 		l->loss[i].counted = shared->losses[i];
+	l->shunt.counted = shared->shunted;
+	l->shunt.counted_bytes = shared->shunted_bytes;
 	pthread_mutex_lock(&w->status_mutex);
 	w->lane[id] = l;
 	pthread_mutex_unlock(&w->status_mutex);
@@ -279,6 +289,38 @@ static void give_losses(struct writer *w, uint32_t lane)
 	}
 }
 
+static void give_shunted(struct writer *w, uint32_t lane)
+{
+	struct writer_shunt *s = &w->lane[lane]->shunt;
+	struct notary_job *job;
+
+	if (s->frames == 0)
+		return;
+	job = notary_job_take(w->recorder->notary);
+	if (!job)
+		return;
+	job->kind = NOTARY_SHUNT;
+	job->shunt = (struct wire_shunt){
+	        .lane = lane, .frames = s->frames, .bytes = s->bytes, .t_first = s->t_first, .t_last = s->t_last};
+	notary_job_give(w->recorder->notary, job);
+	s->frames = s->bytes = 0;
+}
+
+static void note_shunted(struct writer_lane *l, const struct block *b)
+{
+	struct writer_shunt *s = &l->shunt;
+
+	if (l->counters.shunted == s->counted)
+		return;
+	if (s->frames == 0)
+		s->t_first = b->shunt.t_first;
+	s->t_last = b->shunt.t_last;
+	s->frames += l->counters.shunted - s->counted;
+	s->bytes += b->shunt.bytes - s->counted_bytes;
+	s->counted = l->counters.shunted;
+	s->counted_bytes = b->shunt.bytes;
+}
+
 static void note_losses(struct writer_lane *l, const struct block *b)
 {
 	for (unsigned i = 0; i < DROP_CAUSES; i++) {
@@ -316,6 +358,7 @@ static void seal(struct writer *w, uint32_t lane)
 	int r;
 
 	give_losses(w, lane);
+	give_shunted(w, lane);
 	r = f && !l->failed ? segment_file_finish(f, real_ns(), &l->counters) : -EIO;
 	if (r < 0) {
 		if (f && !l->failed)
@@ -419,6 +462,7 @@ static void write_block(struct writer *w, uint32_t id)
 	shared->recorded = recorded;
 	shared->dropped_disk = disk;
 	note_losses(l, b);
+	note_shunted(l, b);
 	show(w, l, b);
 	atomic_store(&w->stored, atomic_load(&w->stored) + (w->full ? 0 : result->bytes));
 
@@ -510,6 +554,7 @@ static void give_progress(struct writer *w)
 		if (!l)
 			continue;
 		give_losses(w, i);
+		give_shunted(w, i);
 		if (!l->file || l->failed || l->file->bytes == l->progress_bytes)
 			continue;
 		if (!job) {

@@ -75,6 +75,13 @@ void report_capturing(struct run *run)
 		fprintf(stderr, "%s %s", i ? "," : "", job->source[i].name);
 	fprintf(stderr, " into %s (flush %u ms, zstd level %d); ^C ends\n", job->recording, job->flush_ms, job->level);
 	report_retention(job);
+	if (job->cutoff_bytes) {
+		char cutoff[32];
+
+		size_text(job->cutoff_bytes, cutoff, sizeof(cutoff));
+		fprintf(stderr, "sealtap: of each TCP or UDP flow the first %s are recorded; the rest is counted\n",
+		        cutoff);
+	}
 }
 
 // "dropped 12 (pool 10, disk 2)": by cause where there is any.
@@ -94,11 +101,19 @@ static void dropped_text(const uint64_t dropped[DROP_CAUSES], char *out, size_t 
 		snprintf(out + used, size - (size_t)used, ")");
 }
 
+// "shunted 12, ", where there is a cutoff.
+static void shunted_text(const struct job *job, const struct counters *c, char *out, size_t size)
+{
+	out[0] = '\0';
+	if (job->cutoff_bytes)
+		snprintf(out, size, "shunted %" PRIu64 ", ", c->shunted);
+}
+
 void report_progress(struct run *run)
 {
 	struct wire_status s = tally_total(&run->tally);
 	uint64_t dropped[DROP_CAUSES];
-	char raw[32], stored[32], lost[160];
+	char raw[32], stored[32], lost[160], shunted[48];
 	struct counters c;
 
 	if (!isatty(STDERR_FILENO))
@@ -108,8 +123,9 @@ void report_progress(struct run *run)
 	size_text(s.raw_bytes, raw, sizeof(raw));
 	size_text(s.stored_bytes, stored, sizeof(stored));
 	dropped_text(dropped, lost, sizeof(lost));
-	fprintf(stderr, "\r\033[K%" PRIu64 " packets, %s, stored as %s in %u segments, %s, before us %" PRIu64,
-	        c.recorded, raw, stored, s.segments, lost, c.driver_dropped);
+	shunted_text(run->job, &c, shunted, sizeof(shunted));
+	fprintf(stderr, "\r\033[K%" PRIu64 " packets, %s, stored as %s in %u segments, %s%s, before us %" PRIu64,
+	        c.recorded, raw, stored, s.segments, shunted, lost, c.driver_dropped);
 	run->shown = true;
 }
 
@@ -144,19 +160,20 @@ void report_end(struct run *run, int exit_code)
 {
 	struct wire_status s = tally_total(&run->tally);
 	const struct wire_ledger *ledger = &run->tally.ledger;
-	char raw[32], stored[32], lost[160], retired[96] = "";
+	char raw[32], stored[32], lost[160], shunted[48], retired[96] = "";
 	struct counters c;
 
 	tally_counters(&run->tally, &c);
 	size_text(s.raw_bytes, raw, sizeof(raw));
 	size_text(s.stored_bytes, stored, sizeof(stored));
 	dropped_text(c.dropped, lost, sizeof(lost));
+	shunted_text(run->job, &c, shunted, sizeof(shunted));
 	if (ledger->retired_segments)
 		snprintf(retired, sizeof(retired), ", retired %" PRIu64 " segments with %" PRIu64 " packets",
 		        ledger->retired_segments, ledger->retired_packets);
-	fprintf(stderr, "%s%s: %" PRIu64 " packets (%s, stored as %s), %s, before us %" PRIu64 "%s; %s\n",
-	        run->shown ? "\r\033[K" : "", run->job->recording, c.recorded, raw, stored, lost, c.driver_dropped,
-	        retired, run->closed && !run->broken ? run->reason : "NOT CLOSED");
+	fprintf(stderr, "%s%s: %" PRIu64 " packets (%s, stored as %s), %s%s, before us %" PRIu64 "%s; %s\n",
+	        run->shown ? "\r\033[K" : "", run->job->recording, c.recorded, raw, stored, shunted, lost,
+	        c.driver_dropped, retired, run->closed && !run->broken ? run->reason : "NOT CLOSED");
 	if (run->job->json)
 		report_json(run, exit_code);
 }

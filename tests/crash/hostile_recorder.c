@@ -151,6 +151,13 @@ static void send_loss(uint32_t lane, uint32_t cause, uint64_t frames)
 	wire_send(recorder_fd, WIRE_LOSS, &l, sizeof(l), -1);
 }
 
+static void send_shunt(uint64_t frames)
+{
+	struct wire_shunt s = {.frames = frames};
+
+	wire_send(recorder_fd, WIRE_SHUNT, &s, sizeof(s), -1);
+}
+
 static void send_incident(const char *kind, bool endless)
 {
 	struct wire_incident i = {0};
@@ -258,6 +265,8 @@ static bool attack(void)
 		send_loss(0, DROP_CAUSES, 1);
 	else if (is("loss of nothing"))
 		send_loss(0, 0, 0);
+	else if (is("shunted without a cutoff"))
+		send_shunt(1);
 	else if (is("incident that only others may state"))
 		send_incident("recorder-died", false);
 	else if (is("incident of an unknown kind"))

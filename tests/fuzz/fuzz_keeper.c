@@ -43,6 +43,7 @@ static void set_up(void)
 	MUST(job && secret_key_generate(&key) == 0);
 	job->kind = JOB_INGEST;
 	job->keep_bytes = 1000;
+	job->cutoff_bytes = 1000;
 	strcpy(job->source[0].name, "a.pcapng");
 	strcpy(job->source[1].name, "b \xff\x7f.pcap");
 }
@@ -89,6 +90,8 @@ static size_t size_of(unsigned type)
 		return sizeof(struct wire_seal);
 	case WIRE_LOSS:
 		return sizeof(struct wire_loss);
+	case WIRE_SHUNT:
+		return sizeof(struct wire_shunt);
 	case WIRE_SOURCE:
 		return sizeof(struct wire_source);
 	case WIRE_INCIDENT:
@@ -157,6 +160,8 @@ static void check_line(struct told *t, const struct ledger_line *line)
 		MUST(line->retire.packets == t->complete[t->retired++].packets);
 	} else if (line->type == LINE_LOSS) {
 		MUST(line->loss.lane < t->lanes && line->loss.frames > 0);
+	} else if (line->type == LINE_SHUNT) {
+		MUST(line->shunt.lane < t->lanes && line->shunt.frames > 0);
 	} else if (line->type == LINE_SOURCE) {
 		MUST(line->source.index < SOURCES && !t->source[line->source.index]);
 		t->source[line->source.index] = true;

@@ -10,10 +10,12 @@
 
 // One cache line for each queue. Written by the program only, read through a mapping.
 struct xdp_take_slot {
-	__u64 redirected; // given to the queue's socket: it is in its ring, or among its drops
-	__u64 missed;     // no socket for it: went on to the stack
-	__u64 untimed;    // of redirected: the driver has no metadata area, so the frame has no note
-	__u64 reserved[5];
+	__u64 redirected;    // given to the queue's socket: it is in its ring, or among its drops
+	__u64 missed;        // no socket for it: went on to the stack
+	__u64 untimed;       // of redirected: the driver has no metadata area, so the frame has no note
+	__u64 shunted;       // left out: its flow has reached the cutoff
+	__u64 shunted_bytes; // of these, as they would have been recorded
+	__u64 reserved[3];
 } __attribute__((aligned(64)));
 
 // Stands in the metadata area, directly before the frame. At most 32 bytes and a multiple of 4.

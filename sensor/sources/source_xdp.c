@@ -11,7 +11,8 @@
 //
 // Counters: the program counts a frame as redirected before the kernel puts it into the ring or into one of the
 // socket's drops, rx_dropped (no free chunk, frame larger than a chunk) or rx_ring_full. Once intake is cut: redirected
-// = frames given by recv + rx_dropped + rx_ring_full. A frame for which there was no socket is received and dropped.
+// = frames given by recv + rx_dropped + rx_ring_full. What the program shunts it counts beside that. A frame for which
+// there was no socket is received and dropped.
 //
 // Time: the program stamps every frame by bpf_ktime_get_ns, CLOCK_MONOTONIC. recv adds CLOCK_REALTIME -
 // CLOCK_MONOTONIC, which only a step of the clock changes; it reads that anew every OFFSET_NS, between two reads of
@@ -221,10 +222,21 @@ static int xdp_stats(struct source *s, unsigned lane, struct source_stats *ret_s
 	if (x->watches_link)
 		for (unsigned q = x->shared->sources; q < XDP_TAKE_SLOTS; q++)
 			missed += count_of((const uint64_t *)&slots[q].missed);
-	stats.received = count_of((const uint64_t *)&slots[x->queue].redirected) + missed;
+	stats.received = count_of((const uint64_t *)&slots[x->queue].redirected) +
+	                 count_of((const uint64_t *)&slots[x->queue].shunted) + missed;
 	stats.dropped = lost + missed;
 	stats.xsk[XSK_NO_SOCKET] = missed;
 	*ret_stats = stats;
+	return 0;
+}
+
+static int xdp_shunted(struct source *s, unsigned lane, struct source_shunted *ret_shunted)
+{
+	const struct xdp_source *x = (const struct xdp_source *)s;
+	const struct xdp_take_slot *slot = &x->shared->program.slots[x->queue];
+
+	ret_shunted->frames = count_of((const uint64_t *)&slot->shunted);
+	ret_shunted->bytes = count_of((const uint64_t *)&slot->shunted_bytes);
 	return 0;
 }
 
@@ -412,6 +424,7 @@ const struct source_ops xdp_ops = {
         .recv = xdp_recv,
         .release = xdp_release,
         .stats = xdp_stats,
+        .shunted = xdp_shunted,
         .interrupt = xdp_interrupt,
         .close = xdp_source_close,
         .kind = "xdp",

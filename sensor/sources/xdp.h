@@ -45,9 +45,9 @@ struct xdp_program {
 };
 
 // frags: the program shall get frames that lie in several buffers (Linux 5.18). nic_time: with the NIC's time stamps,
-// or not at all.
-int xdp_program_attach(
-        struct xdp_program *p, const struct xdp_interface *i, bool frags, bool nic_time, struct error *e);
+// or not at all. cutoff_bytes: it leaves out what flows send beyond; 0: nothing.
+int xdp_program_attach(struct xdp_program *p, const struct xdp_interface *i, bool frags, bool nic_time,
+        uint64_t cutoff_bytes, struct error *e);
 void xdp_program_detach(struct xdp_program *p);
 
 // Shared by the sources of an interface; freed with the last of them.

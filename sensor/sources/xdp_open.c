@@ -188,6 +188,7 @@ static int source_new(struct xdp_shared *shared, const struct source_live_config
 	x->chunk_bytes = shared->frags ? 4096 : chunk_holds(i->mtu);
 	x->source.frame_max = shared->frags ? 0 : x->chunk_bytes - CHUNK_HEADROOM;
 	x->source.own_queue = true;
+	x->source.shunts = c->cutoff_bytes > 0;
 	x->nic_time = c->nic_time;
 	x->queue = queue;
 	x->watches_link = queue == 0;
@@ -289,7 +290,7 @@ static void describe(struct xdp_source *x, const struct source_live_config *c, c
 	describe_busy_poll(x, i, busy, sizeof(busy));
 	snprintf(x->source.detail, sizeof(x->source.detail),
 	        "driver %s, af_xdp %s, mode %s, %u queue%s of %zu x %" PRIu32
-	        " B%s, tap take: takes received frames from the stack, %s time, %s, gro %s, rxvlan %s%s",
+	        " B%s, tap take: takes received frames from the stack, %s time, %s, gro %s, rxvlan %s%s%s",
 	        i->driver, is_zero_copy(x) ? "zero-copy" : "copy", mode, i->queues, i->queues > 1 ? "s" : "",
 	        x->memory_bytes / x->chunk_bytes, x->chunk_bytes, x->scratch ? " (multi-buffer)" : "",
 	        x->nic_time ? "nic" : "kernel", c->promiscuous ? "promiscuous" : "not promiscuous",
@@ -297,7 +298,7 @@ static void describe(struct xdp_source *x, const struct source_live_config *c, c
 	        p->tags                                        ? "restored"
 	        : xdp_interface_feature(i, "rx-vlan-hw-parse") ? "on"
 	                                                       : "off",
-	        busy);
+	        c->cutoff_bytes ? ", cutoff in the program" : "", busy);
 }
 
 static int check_config(const struct source_live_config *c, const struct xdp_interface *i, struct error *e)
@@ -343,7 +344,7 @@ int source_xdp_open(const struct source_live_config *config, struct source **ret
 	if (r >= 0 && config->nic_time)
 		r = nic_time_start(shared->packet_fd, i.name, e);
 	if (r >= 0)
-		r = xdp_program_attach(&shared->program, &i, shared->frags, config->nic_time, e);
+		r = xdp_program_attach(&shared->program, &i, shared->frags, config->nic_time, config->cutoff_bytes, e);
 	if (r >= 0)
 		r = xdp_interface_check_offloads(&i, shared->program.native, shared->program.tags, e);
 	while (r >= 0 && n < i.queues) {

@@ -98,13 +98,24 @@ static int attach(struct xdp_program *p, int program_fd, const struct xdp_interf
 	return 0;
 }
 
+// The kernel reserves the whole map when it loads.
+static void size_flows(struct bpf_map *flows, uint64_t cutoff_bytes)
+{
+	if (!cutoff_bytes)
+		bpf_map__set_max_entries(flows, 1);
+}
+
 // The program that asks for tags: Linux 6.8 and a driver with native mode. Any failure means the plain one.
-static int attach_with_tags(struct xdp_program *p, const struct xdp_interface *i, __u32 flags, bool nic_time)
+static int attach_with_tags(
+        struct xdp_program *p, const struct xdp_interface *i, __u32 flags, bool nic_time, uint64_t cutoff_bytes)
 {
 	int r = -ENOMEM;
 
 	p->with_tags = xdp_take_tags__open();
 	if (p->with_tags) {
+		p->with_tags->rodata->cutoff_bytes = cutoff_bytes;
+		p->with_tags->rodata->has_frags = flags != 0;
+		size_flows(p->with_tags->maps.flows, cutoff_bytes);
 		bpf_program__set_ifindex(p->with_tags->progs.xdp_take, (uint32_t)i->index);
 		bpf_program__set_flags(p->with_tags->progs.xdp_take, PROG_DEV_BOUND_ONLY | flags);
 		r = xdp_take_tags__load(p->with_tags);
@@ -124,7 +135,8 @@ static int attach_with_tags(struct xdp_program *p, const struct xdp_interface *i
 	return 0;
 }
 
-static int attach_plain(struct xdp_program *p, const struct xdp_interface *i, __u32 flags, struct error *e)
+static int attach_plain(
+        struct xdp_program *p, const struct xdp_interface *i, __u32 flags, uint64_t cutoff_bytes, struct error *e)
 {
 	// A tap has native mode, but in many kernels no metadata area there, so a frame could not carry its time.
 	bool try_native = strcmp(i->kind, "tun") != 0;
@@ -133,6 +145,9 @@ static int attach_plain(struct xdp_program *p, const struct xdp_interface *i, __
 	p->plain = xdp_take__open();
 	r = p->plain ? 0 : -errno;
 	if (r == 0) {
+		p->plain->rodata->cutoff_bytes = cutoff_bytes;
+		p->plain->rodata->has_frags = flags != 0;
+		size_flows(p->plain->maps.flows, cutoff_bytes);
 		bpf_program__set_flags(p->plain->progs.xdp_take, flags);
 		r = xdp_take__load(p->plain);
 	}
@@ -161,7 +176,8 @@ static int attach_plain(struct xdp_program *p, const struct xdp_interface *i, __
 	return r;
 }
 
-int xdp_program_attach(struct xdp_program *p, const struct xdp_interface *i, bool frags, bool nic_time, struct error *e)
+int xdp_program_attach(struct xdp_program *p, const struct xdp_interface *i, bool frags, bool nic_time,
+        uint64_t cutoff_bytes, struct error *e)
 {
 	__u32 flags = frags ? BPF_F_XDP_HAS_FRAGS : 0;
 	int r = refuse_other(i, e);
@@ -171,7 +187,7 @@ int xdp_program_attach(struct xdp_program *p, const struct xdp_interface *i, boo
 	// What other drivers answer when asked for a tag is not known: there tags must stay in the frame.
 	p->tags = strcmp(i->kind, "veth") == 0;
 	if (p->tags || nic_time) {
-		r = attach_with_tags(p, i, flags, nic_time);
+		r = attach_with_tags(p, i, flags, nic_time, cutoff_bytes);
 		if (r == 0)
 			return 0;
 		p->tags = false;
@@ -181,7 +197,7 @@ int xdp_program_attach(struct xdp_program *p, const struct xdp_interface *i, boo
 			        "6.8 and native mode: use --time kernel, or --driver afpacket",
 			        i->name, i->driver, strerror(-r));
 	}
-	return attach_plain(p, i, flags, e);
+	return attach_plain(p, i, flags, cutoff_bytes, e);
 }
 
 void xdp_program_detach(struct xdp_program *p)

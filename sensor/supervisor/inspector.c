@@ -15,6 +15,7 @@
 #include "sensor/supervisor/run_state.h"
 
 #define LOOK_MS 250
+#define STREAM_BYTES (32 << 20)
 #define SECOND_NS 1000000000ULL
 #define STUCK_NS (2 * SECOND_NS) // with a block on loan and without headway
 #define STUCK_FILE_NS (60 * SECOND_NS)
@@ -43,6 +44,8 @@ int inspector_open(struct run *run, int *ret_flows_fd, struct error *e)
 		        strerror(-i->pool_readonly_fd));
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return error_set(e, -errno, "cannot make a socket: %s", strerror(errno));
+	// Room for as long as the flow log waits for the disk. Without privilege it is the system's default.
+	setsockopt(pair[0], SOL_SOCKET, SO_SNDBUFFORCE, &(int){STREAM_BYTES}, sizeof(int));
 	i->flows_fd = pair[0];
 	*ret_flows_fd = pair[1];
 	i->wanted = true;

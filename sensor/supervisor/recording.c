@@ -95,7 +95,7 @@ static void find_out(const struct job *job, struct recording *r)
 
 int recording_make(const struct job *job, struct recording *ret_recording, struct error *e)
 {
-	struct recording r = {.dir_fd = -1, .segments_fd = -1, .sources_fd = -1};
+	struct recording r = {.dir_fd = -1, .segments_fd = -1, .sources_fd = -1, .flows_fd = -1};
 	uint32_t recorder = job->role_uid[JOB_RECORDER], keeper = job->role_uid[JOB_KEEPER];
 	int fd = -1;
 
@@ -120,6 +120,7 @@ int recording_make(const struct job *job, struct recording *ret_recording, struc
 	}
 	if (r.dir_fd < 0 || (r.segments_fd = make_sub(r.dir_fd, "segments", recorder)) < 0 ||
 	        (r.sources_fd = make_sub(r.dir_fd, "sources", recorder)) < 0 ||
+	        (job->flows && (r.flows_fd = make_sub(r.dir_fd, "flows", job->role_uid[JOB_FLOWLOG])) < 0) ||
 	        (fd = make_sub(r.dir_fd, "keys", keeper)) < 0 || close(fd) < 0 ||
 	        (fd = make_sub(r.dir_fd, "checkpoints", keeper)) < 0 || close(fd) < 0 ||
 	        (keeper != UINT32_MAX && fchown(r.dir_fd, keeper, keeper) < 0)) {
@@ -135,7 +136,7 @@ int recording_make(const struct job *job, struct recording *ret_recording, struc
 
 void recording_unmake(const struct job *job, struct recording *r)
 {
-	static const char *const subs[] = {"segments", "sources", "keys", "checkpoints"};
+	static const char *const subs[] = {"segments", "sources", "flows", "keys", "checkpoints"};
 	static const char *const begun[] = {
 	        "ledger.jsonl", "salts.key", "checkpoint.tmp", "keys/origin.pub", "keys/1.pub"};
 

@@ -11,6 +11,7 @@ struct recording {
 	int dir_fd;
 	int segments_fd;
 	int sources_fd;
+	int flows_fd;    // -1: flows are not logged
 	uint64_t device; // of dir_fd
 	uint64_t inode;
 	char path[1024]; // without links and dots, where that fits

@@ -46,16 +46,19 @@ static int start_recorder(struct run *run, int keeper_end, struct error *e)
 
 static int start_roles(struct run *run, int key_fd, int origins_fd, struct error *e)
 {
-	int sup[2] = {-1, -1}, rec[2] = {-1, -1}, sign[2] = {-1, -1}, r = 0;
+	int sup[2] = {-1, -1}, rec[2] = {-1, -1}, sign[2] = {-1, -1}, flow[2] = {-1, -1}, r = 0;
+	const bool flows = run->job->flows;
 
-	if (wire_pair(sup) < 0 || wire_pair(rec) < 0 || wire_pair(sign) < 0)
+	if (wire_pair(sup) < 0 || wire_pair(rec) < 0 || wire_pair(sign) < 0 || (flows && wire_pair(flow) < 0))
 		return error_set(e, -errno, "cannot make sockets: %s", strerror(errno));
 	const int signer_fds[] = {key_fd, sign[1]};
-	const int keeper_fds[] = {run->job_fd, sup[1], rec[1], sign[0], run->recording.dir_fd, origins_fd};
+	const int keeper_fds[] = {run->job_fd, sup[1], rec[1], sign[0], run->recording.dir_fd, origins_fd, flow[1]};
 
 	r = spawn_role("sealtap-signer", signer_fds, 2, SIGNER_KEY_FD, false, &run->signer, e);
 	if (r == 0)
-		r = spawn_role("sealtap-keeper", keeper_fds, 6, ROLE_JOB_FD, false, &run->keeper, e);
+		r = spawn_role("sealtap-keeper", keeper_fds, flows ? 7 : 6, ROLE_JOB_FD, false, &run->keeper, e);
+	if (r == 0 && flows)
+		r = flow_log_start(run, flow[0], e);
 	if (r == 0)
 		r = start_recorder(run, rec[0], e);
 	run->keeper_fd = sup[0];
@@ -64,6 +67,10 @@ static int start_roles(struct run *run, int key_fd, int origins_fd, struct error
 	close(rec[1]);
 	close(sign[0]);
 	close(sign[1]);
+	if (flows) {
+		close(flow[0]);
+		close(flow[1]);
+	}
 	close(key_fd);
 	close(origins_fd);
 	return r;
@@ -71,12 +78,12 @@ static int start_roles(struct run *run, int key_fd, int origins_fd, struct error
 
 int run_start(struct run *run, int job_fd, int key_fd, int origins_fd, struct error *e)
 {
-	int r, flows_fd = -1;
+	int r;
 
 	memset(run, 0, sizeof(*run));
 	run->job_fd = job_fd;
 	run->pool_fd = run->keeper_fd = run->recorder_fd = -1;
-	run->recording = (struct recording){.dir_fd = -1, .segments_fd = -1, .sources_fd = -1};
+	run->recording = (struct recording){.dir_fd = -1, .segments_fd = -1, .sources_fd = -1, .flows_fd = -1};
 	run->control.fd = -1;
 	r = job_map(job_fd, &run->job, e);
 	if (r < 0)
@@ -87,7 +94,7 @@ int run_start(struct run *run, int job_fd, int key_fd, int origins_fd, struct er
 	if (r < 0)
 		return r;
 	if (run->job->flows) {
-		r = inspector_open(run, &flows_fd, e);
+		r = inspector_open(run, &run->flow_log.stream_fd, e);
 		if (r < 0)
 			return r;
 	}
@@ -120,7 +127,7 @@ static void end_recording(struct run *run, const char *reason)
 
 static void close_recording(struct run *run)
 {
-	if (!run->ended || run->closing || run->keeper_fd < 0 || run->inspector.pid > 0 || run->flowlog > 0)
+	if (!run->ended || run->closing || run->keeper_fd < 0 || run->inspector.pid > 0 || run->flow_log.pid > 0)
 		return;
 	run->closing = true;
 	if (wire_send_plain(run->keeper_fd, WIRE_CLOSE, 0, 0, run->reason) < 0)
@@ -130,6 +137,7 @@ static void close_recording(struct run *run)
 void run_turn(struct run *run)
 {
 	inspector_turn(run);
+	flow_log_turn(run);
 	close_recording(run);
 }
 
@@ -281,8 +289,8 @@ void run_reap(struct run *run)
 				recorder_died(run, status);
 		} else if (pid == run->inspector.pid) {
 			inspector_died(run, status);
-		} else if (pid == run->flowlog) {
-			run->flowlog = 0;
+		} else if (pid == run->flow_log.pid) {
+			flow_log_died(run, status);
 		} else if (pid == run->keeper) {
 			run->keeper = 0;
 			while (run->keeper_fd >= 0)
@@ -304,7 +312,7 @@ void run_reap(struct run *run)
 
 bool run_over(const struct run *run)
 {
-	if (run->recorder > 0)
+	if (run->recorder > 0 || (run->opened && run->flow_log.pid > 0))
 		return false;
 	return run->keeper == 0 || !run->opened;
 }

@@ -9,6 +9,7 @@
 #include "sensor/ipc/wire.h"
 #include "sensor/supervisor/control.h"
 #include "sensor/supervisor/events.h"
+#include "sensor/supervisor/flow_log.h"
 #include "sensor/supervisor/inspector.h"
 #include "sensor/supervisor/recording.h"
 #include "sensor/supervisor/tally.h"
@@ -22,8 +23,8 @@ struct run {
 	pid_t keeper;    // 0: does not live
 	pid_t signer;
 	pid_t recorder;
-	pid_t flowlog;
 	struct inspector inspector;
+	struct flow_log flow_log;
 	struct recording recording;
 	uint8_t recording_id[DIGEST_LEN];
 	bool opened;    // the ledger has its first lines

@@ -6,7 +6,8 @@
 NETNS_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 TOP=$(cd "$NETNS_DIR/../.." && pwd)
 PASSED=0 FAILED=0 SKIPPED=0
-DEADLINE=${DEADLINE:-30} # seconds for any single event
+SLOWNESS=${SLOWNESS:-1}                  # how many times slower this machine is than it should be, such as an emulated one
+DEADLINE=${DEADLINE:-$((30 * SLOWNESS))} # seconds for any single event
 PIDS=()
 
 say() { printf '%s\n' "$*"; }
@@ -21,6 +22,9 @@ check() {
     shift
     if "$@"; then pass "$name"; else fail "$name"; fi
 }
+
+# sample ALL SOME: how much a suite does; some of it when it is asked for a sample.
+sample() { if [ -n "${SEALTAP_TEST_SAMPLE:-}" ]; then say "$2"; else say "$1"; fi; }
 
 # equal NAME EXPECTED ACTUAL
 equal() {

@@ -32,6 +32,7 @@
 #define COMMIT_FIXED_LEN 112u
 
 #define EPOCH_NS 60000000000ULL
+#define EPOCH_MOST_NS 90000000000ULL // of a verifier
 
 enum drop_cause { DROP_POOL, DROP_DISK, DROP_OVERSIZE, DROP_CRASH, DROP_CAUSES };
 extern const char *const drop_cause_names[DROP_CAUSES];

@@ -173,6 +173,10 @@ static int loop(struct keeper *k, int sup_fd, int rec_fd, int flow_fd, struct er
 
 		if (poll(fds, 3, 500) < 0 && errno != EINTR)
 			return error_set(e, -errno, "poll: %s", strerror(errno));
+		// Before the requests and not after: the disk may hold them up, and the key grows older.
+		r = k->opened ? keeper_rotate_if_due(k) : 0;
+		if (r < 0)
+			return error_set(e, r, "cannot write the ledger: %s", strerror(-r));
 		if (fds[1].revents) {
 			r = peer_request(k, &rec_fd, e, keeper_recorder_request);
 			if (r < 0)
@@ -208,12 +212,11 @@ static int loop(struct keeper *k, int sup_fd, int rec_fd, int flow_fd, struct er
 		if (!k->opened)
 			continue;
 		keeper_tell(k, false);
-		r = keeper_rotate_if_due(k);
-		if (r == 0 && boot_ns() - k->clock.last_boot_ns >= HEARTBEAT_NS) {
-			r = keeper_append(k, "heartbeat", json_object());
-			if (r == 0)
-				r = keeper_checkpoint(k, true);
-		}
+		if (boot_ns() - k->clock.last_boot_ns < HEARTBEAT_NS)
+			continue;
+		r = keeper_append(k, "heartbeat", json_object());
+		if (r == 0)
+			r = keeper_checkpoint(k, true);
 		if (r < 0)
 			return error_set(e, r, "cannot write the ledger: %s", strerror(-r));
 	}

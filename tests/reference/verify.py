@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """An independent verifier, written from docs/evidence-format.md alone. It shares no code with sealtap.
 
-  verify.py [--origin PUB.pem] [--segments-on DIR[,DIR]] [--json] [--quiet] RECORDING
+  verify.py [--origin PUB.pem] [--segments-on DIR[,DIR]] [--checkpoint HELD]... [--json] [--quiet] RECORDING
 
 Exit codes: 0 valid, 1 invalid, 3 something could not be read, 4 consistent and something is missing, 2 usage.
-As a module: verify(path, origin_pem=None, segments_on=()) returns a Result.
+As a module: verify(path, origin_pem=None, segments_on=(), held=()) returns a Result; held are Notes.
 """
 import base64
 import binascii
@@ -34,6 +34,7 @@ SMALL = {0, 1, P - 1,
          int.from_bytes(bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"), "little"),
          int.from_bytes(bytes.fromhex("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"), "little")}
 TEN_SECONDS = 10 * 10**9
+EPOCH_MOST = 90 * 10**9
 
 
 class Bad(Exception):
@@ -663,8 +664,8 @@ def decreased(a, b):
 
 
 class Verifier:
-    def __init__(self, path, origin_pem=None, segments_on=()):
-        self.path, self.origin_pem = os.fsencode(path), origin_pem
+    def __init__(self, path, origin_pem=None, segments_on=(), held=()):
+        self.path, self.origin_pem, self.held = os.fsencode(path), origin_pem, held
         self.given, self.places = [os.fsencode(d) for d in segments_on], []
         self.r = Result()
         self.cache = {}
@@ -806,6 +807,7 @@ class Verifier:
 
     def lines_common(self):
         boot = clock = None
+        lasted, long = None, False
         for i, o in enumerate(self.objects):
             where = "line %d" % i
             if o is None:
@@ -820,7 +822,18 @@ class Verifier:
                     self.bad("t_boot-decreases", where)
                 elif t - boot > TEN_SECONDS and o["type"] != "gap":
                     self.bad("time-without-lines", where)
+            step = 0 if boot is None else max(0, t - boot)
             boot = t
+            if o["type"] == "gap":
+                if ns(o["length"]) != step or (o["cause"] == "pause" and step <= TEN_SECONDS):
+                    self.bad("gap-length", where)
+            elif lasted is not None:
+                lasted += step
+                if lasted > EPOCH_MOST and not long:
+                    long = True
+                    self.bad("epoch-long", where)
+            if o["type"] == "key":
+                lasted, long = 0, False
             if (o["type"] == "open") != (i == 0):
                 self.bad("open", where)
             if i == 1 and (o["type"] != "key" or o["epoch"] != 1):
@@ -851,6 +864,8 @@ class Verifier:
             raw = bytes.fromhex(o["public_key"])
             if not canonical_key(raw):
                 self.bad("key-not-canonical", "line %d" % i)
+            if raw in self.public.values() or (self.open and o["public_key"] == self.open["origin_key"]):
+                self.bad("key-reused", "line %d" % i)
             self.public[o["epoch"]], self.named[o["epoch"]] = raw, i
             self.last_named = max(self.last_named, o["epoch"])
         self.last_named += self.named_in_unsigned()
@@ -899,7 +914,7 @@ class Verifier:
 
     def checkpoints(self):
         tree, self.tree_roots = Tree(), {}
-        wanted = {i + 1 for i in self.named.values()} | {self.size}
+        wanted = {i + 1 for i in self.named.values()} | {self.size} | {note.size for note in self.held}
         for i, raw in enumerate(self.lines, 1):
             tree.add(raw)
             if i in wanted:
@@ -1245,6 +1260,17 @@ class Verifier:
         elif self.origin is None or read_pem(self.origin_pem) != self.origin:
             self.r.add(4, "not-authenticated", "", "the origin key given is not the key of this recording")
 
+    # 16
+    def held_outside(self):
+        for note in self.held if self.lines else ():
+            if note.id != self.r.recording_id:
+                if self.open:
+                    self.bad("checkpoint-contradicts", "", "of another recording")
+            elif note.size > len(self.lines):
+                self.bad("checkpoint-contradicts", "", "%d lines, and there are %d" % (note.size, len(self.lines)))
+            elif note.root != self.tree_roots[note.size] or note.head != H(self.lines[note.size - 1]).hex():
+                self.bad("checkpoint-contradicts", "", "other %d lines" % note.size)
+
     def is_complete(self):
         no = any(True for _ in self.of("gap"))
         no |= any("damage" in o for _, o in self.of("source"))
@@ -1276,15 +1302,16 @@ class Verifier:
             self.recovery()
             self.r.complete = self.is_complete()
         self.authenticated()
+        self.held_outside()
         return self.r
 
 
-def verify(path, origin_pem=None, segments_on=()):
-    return Verifier(path, origin_pem, segments_on).run()
+def verify(path, origin_pem=None, segments_on=(), held=()):
+    return Verifier(path, origin_pem, segments_on, held).run()
 
 
 def main(argv):
-    origin, as_json, quiet, paths, segments_on = None, False, False, [], []
+    origin, as_json, quiet, paths, segments_on, held = None, False, False, [], [], []
     it = iter(argv)
     for a in it:
         if a == "--origin":
@@ -1293,6 +1320,16 @@ def main(argv):
                 return usage()
         elif a == "--segments-on":
             segments_on += next(it, "").split(",")
+        elif a == "--checkpoint":
+            name = next(it, None)
+            if name is None:
+                return usage()
+            try:
+                with open(name, "rb") as f:
+                    held.append(parse_note(f.read()))
+            except (OSError, Bad) as e:
+                print("verify.py: %s: %s" % (name, e), file=sys.stderr)
+                return 2
         elif a == "--json":
             as_json = True
         elif a == "--quiet":
@@ -1312,7 +1349,7 @@ def main(argv):
         except (OSError, Bad) as e:
             print("verify.py: %s: %s" % (origin, e), file=sys.stderr)
             return 2
-    r = verify(paths[0], origin_pem, segments_on)
+    r = verify(paths[0], origin_pem, segments_on, held)
     if as_json:
         print(json.dumps(r.as_dict(), indent=1))
     elif not quiet:

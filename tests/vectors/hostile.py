@@ -259,6 +259,20 @@ def build_cases():
     case("pause", 1, lambda r: paused(r, 10 * M.SECOND + 1, None))
     case("pause-just-not", 0, lambda r: paused(r, 10 * M.SECOND, None))
     case("pause-with-gap", 0, lambda r: paused(r, 3600 * M.SECOND, "pause"))
+    for by, code in ((-1, 1), (1, 1), (-3600 * M.SECOND, 1)):
+        line("gap-length%+d" % by, code, "gap", put("length", lambda v, by=by: shifted(v, by)), 0, lambda r: paused(r, 3600 * M.SECOND, "pause"))
+    case("gap-pause-of-ten-seconds", 1, lambda r: paused(r, 10 * M.SECOND, "pause"))
+    case("gap-suspend-of-a-second", 0, lambda r: paused(r, M.SECOND, "suspend"))
+    case("epoch-90-seconds", 0, lambda r: long_epoch(r, 90 * M.SECOND))
+    case("epoch-longer", 1, lambda r: long_epoch(r, 90 * M.SECOND + 1))
+    case("epoch-longer-the-first", 1, lambda r: long_epoch(r, 90 * M.SECOND + 1, which=1))
+    case("epoch-longer-the-last", 1, lambda r: long_epoch(r, 90 * M.SECOND + 1, which=3))
+    case("epoch-longer-with-a-gap", 0, lambda r: long_epoch(r, 90 * M.SECOND, gap=True))
+    case("epoch-longer-beside-a-gap", 1, lambda r: long_epoch(r, 90 * M.SECOND + 1, gap=True))
+    case("key-reused", 1, lambda r: long_epoch(r, M.SECOND), secret=lambda s, e, r: r.epoch_seeds[0] if e == 3 else s)
+    case("key-reused-next", 1, lambda r: long_epoch(r, M.SECOND), secret=lambda s, e, r: r.epoch_seeds[0] if e == 2 else s)
+    case("key-is-the-origin", 1, lambda r: long_epoch(r, M.SECOND),
+         secret=lambda s, e, r: M.seed(r.name, "origin") if e == 2 else s)
     case("pause-unknown-cause", 1, lambda r: paused(r, 11 * M.SECOND, "sleep"))
     line("clock-drift", 1, "mark", lambda o: o.update(t_real=shifted(o["t_real"], 100000001)))
     line("clock-drift-allowed", 0, "mark", lambda o: o.update(t_real=shifted(o["t_real"], 100000000)))
@@ -730,6 +744,27 @@ def paused(rec, length, cause):
     else:
         rec.line("heartbeat", {}, after=length)
     rec.seal(s)
+    rec.close()
+
+
+def long_epoch(rec, length, which=2, gap=False):
+    """Three epochs, one of which lasts so long, without the step to a gap; the last one to `close`."""
+    rec.open(M.LIVE)
+    while rec.epoch < which:
+        rec.key()
+    end = rec.key_boot + length
+    if gap:
+        rec.line("gap", {"cause": "suspend", "length": "1000.000000000"}, after=1000 * M.SECOND)
+        end += 1000 * M.SECOND
+    while end - rec.boot > 9 * M.SECOND:
+        rec.line("heartbeat", {}, after=9 * M.SECOND)
+        rec.checkpoint()
+    if which == 3:
+        rec.close(after=end - rec.boot)
+        return
+    rec.key(after=end - rec.boot)
+    while rec.epoch < 3:
+        rec.key()
     rec.close()
 
 

@@ -173,6 +173,7 @@ void key_line(struct verify *v, const struct ledger_key *key)
 	memcpy(v->epoch_key, key->public_key, ED25519_KEY_LEN);
 	v->epoch = key->epoch;
 	v->epoch_line = v->lines;
+	epoch_begin(v, key->public_key);
 	v->report->epochs = key->epoch;
 }
 
@@ -218,6 +219,7 @@ void key_finish(struct verify *v)
 			        "a canonical origin_key that is not of small order", NOTE_HEX(v->report->origin_key));
 		key_copy_check(v, "keys/origin.pub", v->report->origin_key);
 	}
+	epochs_finish(v);
 	if (v->has_checkpoint && v->lines == v->size)
 		newest_checkpoint_check(v);
 	else

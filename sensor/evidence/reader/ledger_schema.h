@@ -127,6 +127,7 @@ struct ledger_clock {
 	uint64_t offset, tolerance, synchronised, max_error_ns;
 };
 
+#define GAP_PAUSE 0
 struct ledger_gap {
 	uint64_t cause, length;
 };

@@ -18,14 +18,29 @@ static void add(struct verify *v, const char *code, const char *expected, const 
 	report_add(v->report, VERDICT_INVALID, code, LINE_WHERE(v), expected, actual);
 }
 
+// step: of boot time, from the line before.
+static void check_gap(struct verify *v, const struct ledger_gap *gap, uint64_t step)
+{
+	if (gap->length != step)
+		add(v, "gap-length", NOTE("%s, the boot time since the line before", NOTE_TIME(step)),
+		        NOTE_TIME(gap->length));
+	if (gap->cause == GAP_PAUSE && step <= LEDGER_GAP_NS)
+		add(v, "gap-length", "a pause of more than 10 seconds", NOTE_TIME(step));
+}
+
 static void check_time(struct verify *v, const struct ledger_line *line)
 {
+	uint64_t step = v->has_boot_time && line->t_boot > v->last_boot ? line->t_boot - v->last_boot : 0;
+
 	if (v->has_boot_time && line->t_boot < v->last_boot)
 		add(v, "boot-time-decreases", NOTE("t_boot not before %s", NOTE_TIME(v->last_boot)),
 		        NOTE_TIME(line->t_boot));
-	else if (v->has_boot_time && line->t_boot - v->last_boot > LEDGER_GAP_NS && line->type != LINE_GAP)
+	else if (step > LEDGER_GAP_NS && line->type != LINE_GAP)
 		add(v, "gap-missing", "at most 10 seconds of boot time after the line before, or a `gap`",
-		        NOTE("%" PRIu64 " ns later", line->t_boot - v->last_boot));
+		        NOTE("%" PRIu64 " ns later", step));
+	if (line->type == LINE_GAP)
+		check_gap(v, &line->gap, step);
+	epoch_time(v, step, line->type == LINE_GAP);
 	v->last_boot = line->t_boot;
 	v->has_boot_time = true;
 }

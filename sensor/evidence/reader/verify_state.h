@@ -76,6 +76,15 @@ struct unsealed_listener {
 	void *user;
 };
 
+struct named_key;
+
+struct epochs {
+	uint64_t lasted_ns; // the one under way, without the steps to `gap` lines
+	bool told_long;
+	struct named_key *key;
+	size_t count, room;
+};
+
 struct verify {
 	const struct recording_dir *dir;
 	int dirfd; // of it
@@ -114,6 +123,8 @@ struct verify {
 	uint8_t epoch_key[ED25519_KEY_LEN], epoch_key_before[ED25519_KEY_LEN];
 	bool chain_broken; // from the origin key to the newest checkpoint
 
+	struct epochs epochs; // epoch_check.c
+
 	// lane_check.c
 	struct lane *lanes[LANES_MAX];
 	uint64_t lane_count;
@@ -151,13 +162,16 @@ const char *line_where(struct note *n, uint64_t line);
 void line_check(struct verify *v, const char *line, size_t len);
 void line_check_unsigned(struct verify *v, const char *line, size_t len);
 
-// key_check.c: checks 2, 4, 5, 6, 7 (keys)
+// key_check.c: checks 2, 4, 5, 6, 7 (keys); epoch_check.c
 void checkpoint_read(struct verify *v);
 // A live recording has gone on: takes a newer checkpoint, if there is one, as the end of what is signed.
 bool checkpoint_renew(struct verify *v);
 bool checkpoint_renewed(struct verify *v); // whether there is one
 void key_line(struct verify *v, const struct ledger_key *key);
 void key_finish(struct verify *v);
+void epoch_time(struct verify *v, uint64_t step_ns, bool gap);
+void epoch_begin(struct verify *v, const uint8_t key[ED25519_KEY_LEN]);
+void epochs_finish(struct verify *v);
 
 // held_check.c: check 16. After every signed line; after the last.
 void held_line(struct verify *v);

@@ -7,10 +7,13 @@
 
 #include "analyzers/community_id.h"
 #include "analyzers/fragment_table.h"
+#include "bpf/shunt.h"
 
 #define PROTO_ICMP 1
 #define PROTO_TCP 6
 #define PROTO_ICMPV6 58
+
+#define LINKTYPE_ETHERNET 1
 
 struct flow_meter {
 	struct flow_meter_config config;
@@ -19,6 +22,7 @@ struct flow_meter {
 	struct dpi *dpi; // NULL: none
 	struct flow_meter_stats stats;
 	struct decoded decoded;
+	uint64_t cutoff_bytes;
 };
 
 static void describe_tunnel(const struct flow *f, struct flow_record *r)
@@ -51,6 +55,7 @@ static void describe(const struct flow *f, enum flow_reason reason, struct flow_
 	r->proto = f->key.proto;
 	r->state = (uint8_t)flow_state_of(f);
 	r->reason = (uint8_t)reason;
+	r->cut = f->cut;
 	if (r->proto == PROTO_ICMP || r->proto == PROTO_ICMPV6) {
 		r->groups |= f->has_ports ? FLOW_GROUP_ICMP : 0;
 		r->icmp_type = f->icmp_type;
@@ -136,7 +141,7 @@ static void lost(struct flow_meter *m, const struct fragment_waiting *waiting)
 	flow_table_add(m->table, &waiting->packet, &waiting->arrival, &direction);
 }
 
-static void add(struct flow_meter *m, struct decoded_flow *p, const struct flow_arrival *arrival)
+static struct flow *add(struct flow_meter *m, struct decoded_flow *p, const struct flow_arrival *arrival)
 {
 	struct fragment_waiting forgotten;
 	struct flow_arrival before;
@@ -152,12 +157,34 @@ static void add(struct flow_meter *m, struct decoded_flow *p, const struct flow_
 	if (has_forgotten)
 		lost(m, &forgotten);
 	if (!p)
-		return;
+		return NULL;
 	f = flow_table_add(m->table, p, arrival, &direction);
 	if (has_before)
 		flow_table_credit(f, direction, &before);
 	if (m->dpi && (!p->fragment || p->fragment_first))
 		dpi_packet(m->dpi, f, p->l3, p->l3_len, arrival->ts_ns);
+	return f;
+}
+
+void flow_meter_cutoff(struct flow_meter *m, uint64_t bytes)
+{
+	m->cutoff_bytes = bytes;
+}
+
+// Counts what was recorded of the flow as the recorder did.
+static void follow_cutoff(struct flow_meter *m, struct flow *f, const struct metered_packet *packet)
+{
+	struct shunt_flow counted = {f->cut_bytes, packet->ts_ns}; // after a silence it is another flow here
+	struct shunt_frame frame;
+
+	if (packet->linktype != LINKTYPE_ETHERNET ||
+	        !shunt_read(packet->data, packet->data + packet->caplen, 0, 0, &frame))
+		return;
+	if (shunt_begins(&counted, &frame, packet->ts_ns))
+		f->cut_bytes = 0;
+	f->cut_bytes += packet->origlen;
+	if (f->cut_bytes >= m->cutoff_bytes)
+		f->cut = 1;
 }
 
 void flow_meter_packet(struct flow_meter *m, const struct metered_packet *packet)
@@ -186,6 +213,7 @@ void flow_meter_decoded(struct flow_meter *m, const struct metered_packet *packe
 	m->stats.inner_malformed += d->inner_malformed;
 	m->stats.inner += d->count > 0 ? d->count - 1 : 0;
 	for (unsigned i = 0; i < d->count; i++) {
+		struct flow *f;
 		struct flow_arrival arrival = {.ts_ns = packet->ts_ns,
 		        .pkts = 1,
 		        .bytes = d->flows[i].bytes,
@@ -193,7 +221,9 @@ void flow_meter_decoded(struct flow_meter *m, const struct metered_packet *packe
 		        .lane = packet->lane,
 		        .segment = packet->segment};
 
-		add(m, &d->flows[i], &arrival);
+		f = add(m, &d->flows[i], &arrival);
+		if (i == 0 && f && m->cutoff_bytes)
+			follow_cutoff(m, f, packet);
 	}
 }
 

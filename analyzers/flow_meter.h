@@ -32,6 +32,9 @@ struct flow_meter;
 int flow_meter_new(const struct flow_meter_config *config, struct flow_meter **ret_meter); // 0 or -ENOMEM
 void flow_meter_free(struct flow_meter *m);
 
+// Flows of which a recording holds the first so many bytes (bpf/shunt.h) say so in their record. 0, as at first: none.
+void flow_meter_cutoff(struct flow_meter *m, uint64_t bytes);
+
 struct metered_packet {
 	const uint8_t *data;
 	uint32_t caplen, origlen, linktype;

@@ -308,7 +308,9 @@ static bool value(const struct flow_field *field, const json_t *v, struct flow_r
 	case FLOW_KIND_U16:
 	case FLOW_KIND_U8:
 		return number_field(field, v, r);
-	case FLOW_KIND_FLAG: // it stands in the flags too
+	case FLOW_KIND_FLAG: // those of TCP stand in the flags too
+		if (field->offset == offsetof(struct flow_record, cut))
+			r->cut = field->bit;
 		return json_is_true(v);
 	case FLOW_KIND_LANE: // it stands in the segments too
 		return json_is_integer(v);

@@ -215,7 +215,7 @@ static bool goes_on(struct flow_table *t, struct flow *f, const struct decoded_f
 		end(t, f, FLOW_REASON_TIMEOUT);
 		return false;
 	}
-	if (f->closed && (p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN) {
+	if ((f->closed || f->cut) && (p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN) {
 		end(t, f, FLOW_REASON_TCP_REUSE);
 		return false;
 	}

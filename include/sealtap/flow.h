@@ -121,6 +121,7 @@ struct flow_record {
 	uint8_t icmp_type, icmp_code;
 	uint8_t tcp_flags[FLOW_DIRECTIONS], tcp_flags_both;
 	uint8_t state, reason; // enum flow_state, enum flow_reason
+	uint8_t cut;           // 1: it has reached the cutoff of the recording
 	uint32_t groups;       // FLOW_GROUP_*
 	struct flow_tunnel tunnel;
 	char community_id[COMMUNITY_ID_MAX];
@@ -150,7 +151,7 @@ enum flow_kind {
 	FLOW_KIND_ADDR,     // 16 bytes, of the record's ip_version
 	FLOW_KIND_PROTO,    // uint8_t
 	FLOW_KIND_FLAGS,    // uint8_t, two hexadecimal digits
-	FLOW_KIND_FLAG,     // a bit of tcp_flags_both; only when set
+	FLOW_KIND_FLAG,     // a bit of a uint8_t; only when set
 	FLOW_KIND_STATE,    // uint8_t
 	FLOW_KIND_REASON,   // uint8_t
 	FLOW_KIND_VLANS,    // list

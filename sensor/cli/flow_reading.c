@@ -43,6 +43,8 @@ int flow_reading_open(
 	if (error < 0)
 		return error == -EINVAL ? -EIO : error;
 	error = segment_list_read(dir, &r->list, &r->report);
+	if (error == 0)
+		flow_meter_cutoff(r->meter, r->report->cutoff_bytes);
 	return error < 0 ? error_set(e, error, "cannot read its ledger: %s", strerror(-error)) : 0;
 }
 

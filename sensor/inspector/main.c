@@ -60,6 +60,7 @@ static void leave_cores(const struct job *job)
 
 static int worker_open(struct worker *w, const struct inspection *i, uint32_t index, const struct job *job)
 {
+	int r;
 	struct flow_meter_config config = {.flows_max = FLOW_TABLE_FLOWS / i->workers,
 	        .idle_tcp_ns = FLOW_IDLE_TCP_NS,
 	        .idle_other_ns = FLOW_IDLE_OTHER_NS,
@@ -74,7 +75,10 @@ static int worker_open(struct worker *w, const struct inspection *i, uint32_t in
 	teller_init(&w->teller, INSPECTOR_FLOWS_FD, job->kind == JOB_INGEST ? PATIENCE_FILE_MS : PATIENCE_MS);
 	if (getrandom(&config.seed, sizeof(config.seed), 0) != (ssize_t)sizeof(config.seed))
 		return -EIO;
-	return flow_meter_new(&config, &w->meter);
+	r = flow_meter_new(&config, &w->meter);
+	if (r == 0)
+		flow_meter_cutoff(w->meter, job->cutoff_bytes);
+	return r;
 }
 
 int main(void)

@@ -258,6 +258,63 @@ static struct flow_record full_record(void)
 	return r;
 }
 
+// An Ethernet frame of so many bytes on the wire from 10.0.0.1:1000 to 10.0.0.2:443, or back.
+static void send_tcp(struct flow_meter *m, uint8_t flags, uint32_t bytes, bool back, uint64_t ts_ns)
+{
+	uint8_t p[54] = {2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0, 0x45, 0, (uint8_t)((bytes - 14) >> 8),
+	        (uint8_t)(bytes - 14), 0, 0, 0, 0, 64, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2, 3, 232, 1, 187};
+	const struct metered_packet packet = {
+	        .data = p, .caplen = sizeof(p), .origlen = bytes, .linktype = 1, .ts_ns = ts_ns};
+
+	if (back) {
+		p[29] = 2, p[33] = 1;
+		p[34] = 1, p[35] = 187, p[36] = 3, p[37] = 232;
+	}
+	p[46] = 0x50;
+	p[47] = flags;
+	flow_meter_packet(m, &packet);
+}
+
+// What a recording with a cutoff of 1,000 bytes holds: connections that reached it say so, others on their ports do
+// not.
+static void flows_at_the_cutoff_say_so(void **state)
+{
+	const uint32_t rest[] = {879, 880, 881}; // behind a SYN of 60 bytes and its answer of 60
+	struct taken t;
+
+	for (unsigned i = 0; i < 3; i++) {
+		struct flow_meter *m = meter_new(&t);
+
+		flow_meter_cutoff(m, 1000);
+		send_tcp(m, TCP_SYN, 60, false, START);
+		send_tcp(m, TCP_SYN | TCP_ACK, 60, true, START + 1);
+		send_tcp(m, TCP_ACK, rest[i], true, START + 2);
+		send_tcp(m, TCP_SYN, 60, false, START + 3); // the next connection; the end of the first was left out
+		send_tcp(m, TCP_ACK, 939, false, START + 4);
+		flow_meter_end(m);
+		if (rest[i] < 880) { // nothing was left out, so the SYN is one sent again: the recorder counts anew
+			assert_int_equal(t.count, 1);
+			assert_int_equal(t.records[0].cut, 0);
+		} else {
+			assert_int_equal(t.count, 2);
+			assert_int_equal(t.records[0].cut, 1);
+			assert_int_equal(t.records[0].reason, FLOW_REASON_TCP_REUSE);
+			assert_int_equal(t.records[0].pkts[0] + t.records[0].pkts[1], 3);
+			assert_int_equal(t.records[1].cut, 0);
+		}
+		flow_meter_free(m);
+	}
+	for (unsigned cutoff = 0; cutoff <= 1500; cutoff += 1500) { // none, and one byte more than there is
+		struct flow_meter *m = meter_new(&t);
+
+		flow_meter_cutoff(m, cutoff);
+		send_tcp(m, TCP_ACK, 1499, false, START);
+		flow_meter_end(m);
+		assert_int_equal(t.records[0].cut, 0);
+		flow_meter_free(m);
+	}
+}
+
 static void fields_have_one_name_each(void **state)
 {
 	for (size_t i = 0; i < flow_field_count; i++) {
@@ -395,6 +452,7 @@ int main(void)
 	        cmocka_unit_test(time_without_packets_ends_flows),
 	        cmocka_unit_test(flows_that_wait_longest_are_given_up),
 	        cmocka_unit_test(community_ids_are_the_published_ones),
+	        cmocka_unit_test(flows_at_the_cutoff_say_so),
 	        cmocka_unit_test(fields_have_one_name_each),
 	        cmocka_unit_test(docs_list_every_field),
 	        cmocka_unit_test(json_is_eve),

@@ -163,6 +163,7 @@ static struct flow_record every_field(uint8_t version, uint32_t groups)
 	        .tcp_flags_both = 0xff,
 	        .state = FLOW_CLOSED,
 	        .reason = FLOW_REASON_TCP_REUSE,
+	        .cut = 1,
 	        .groups = groups,
 	        .tunnel = {.id = UINT32_MAX, .kind = FLOW_TUNNEL_GTPU, .ip_version = version == 4 ? 6 : 4, .depth = 2},
 	        .community_id = "1:LQU9qZlK+B5F3KDmev6m5PMibrg=",

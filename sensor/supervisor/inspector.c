@@ -105,6 +105,8 @@ void inspector_finish(struct run *run)
 	if (i->pid == 0) {
 		close(i->flows_fd);
 		i->flows_fd = -1;
+	} else if (atomic_load(&i->loans->attached) != i->number) { // it was never lent anything, nor will be
+		kill(i->pid, SIGKILL);
 	} else if (atomic_load(&i->loans->ending) == LOAN_GOES_ON) { // the recorder did not come to it
 		atomic_store(&i->loans->ending, LOAN_ENDS_NOW);
 		loans_ring(i->loans);
@@ -176,7 +178,7 @@ void inspector_died(struct run *run, int status)
 
 	i->pid = 0;
 	add_up(i, run->job->flow_threads, &i->before);
-	if (!well) {
+	if (!well && (!i->ending_ns || atomic_load(&i->loans->attached) == i->number)) {
 		describe_loans(i, run->job->flow_threads, at, sizeof(at));
 		if (WIFSIGNALED(status))
 			snprintf(detail, sizeof(detail), "%s%signal %d (%s)%s", i->killed, i->killed[0] ? ": s" : "s",

@@ -22,6 +22,9 @@ static json_t *entry_json(const struct inspected *e)
 	case INSPECTED_LOST:
 		return e->ns <= INT64_MAX ? json_pack("[s, I]", names[e->kind], (json_int_t)e->ns) : NULL;
 	case INSPECTED_START:
+		return e->ns <= INT64_MAX
+		               ? json_pack("[s, I, I]", names[e->kind], (json_int_t)e->lane, (json_int_t)e->ns)
+		               : NULL;
 	case INSPECTED_END:
 		return json_pack("[s]", names[e->kind]);
 	default:
@@ -58,6 +61,12 @@ static bool u32(const json_t *v, uint32_t *ret_value)
 	return true;
 }
 
+static bool u63(const json_t *v, uint64_t *ret_value)
+{
+	*ret_value = (uint64_t)json_integer_value(v);
+	return json_is_integer(v) && json_integer_value(v) >= 0;
+}
+
 static bool entry_parse(const json_t *item, struct inspected *e)
 {
 	const char *name = json_string_value(json_array_get(item, 0)), *time;
@@ -77,9 +86,9 @@ static bool entry_parse(const json_t *item, struct inspected *e)
 		time = json_string_value(value);
 		return count == 2 && time && rfc3339_parse(time, &e->ns);
 	case INSPECTED_LOST:
-		e->ns = (uint64_t)json_integer_value(value);
-		return count == 2 && json_is_integer(value) && json_integer_value(value) >= 0;
+		return count == 2 && u63(value, &e->ns);
 	case INSPECTED_START:
+		return count == 3 && u32(value, &e->lane) && u63(json_array_get(item, 2), &e->ns);
 	case INSPECTED_END:
 		return count == 1;
 	default:

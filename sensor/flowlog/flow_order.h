@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The order of inspection (sensor/ipc/flow_stream.h) as a line of a flow file, and back. Pure, any thread.
 //
-//   {"event_type":"inspection","order":[["start"],["frame",LANE,SEGMENT,FRAME],["tick",TIME],["lost",N],["end"]]}
+//   {"event_type":"inspection","order":[["start",THREADS,SEED],["frame",LANE,SEGMENT,FRAME],["tick",TIME],["lost",N],["end"]]}
 #pragma once
 
 #include <jansson.h>

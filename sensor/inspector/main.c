@@ -62,6 +62,7 @@ static int worker_open(struct worker *w, const struct inspection *i, uint32_t in
 {
 	int r;
 	struct flow_meter_config config = {.flows_max = FLOW_TABLE_FLOWS / i->workers,
+	        .seed = i->seed,
 	        .idle_tcp_ns = FLOW_IDLE_TCP_NS,
 	        .idle_other_ns = FLOW_IDLE_OTHER_NS,
 	        .close_ns = FLOW_CLOSE_NS,
@@ -102,8 +103,9 @@ int main(void)
 	inspection.blocks = pool.blocks;
 	inspection.workers = job->flow_threads;
 	inspection.inspector = atomic_load(&inspection.reply->inspector);
-	if (getrandom(&inspection.share_seed, sizeof(inspection.share_seed), 0) != (ssize_t)sizeof(uint64_t))
+	if (getrandom(&inspection.seed, sizeof(inspection.seed), 0) != (ssize_t)sizeof(inspection.seed))
 		return fail("no random numbers");
+	inspection.seed >>= 1;
 	step_back();
 	leave_cores(job);
 	for (uint32_t i = 0; i < inspection.workers; i++)

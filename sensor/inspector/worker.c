@@ -30,7 +30,7 @@ static void inspect_packet(struct worker *w, const struct metered_packet *p)
 	const struct inspection *i = w->inspection;
 
 	decode_packet(p->linktype, p->data, p->caplen, p->origlen, &w->decoded);
-	if (flow_share(&w->decoded, i->workers, i->share_seed) == w->index)
+	if (flow_share(&w->decoded, i->workers, i->seed) == w->index)
 		flow_meter_decoded(w->meter, p, &w->decoded);
 }
 
@@ -137,7 +137,8 @@ void *worker_main(void *arg)
 	if (!wait_for_loans(w))
 		return NULL;
 	if (w->index == 0)
-		teller_order(&w->teller, &(struct inspected){.kind = INSPECTED_START});
+		teller_order(
+		        &w->teller, &(struct inspected){.kind = INSPECTED_START, .lane = i->workers, .ns = i->seed});
 	for (;;) {
 		uint32_t bell = loans_bell(i->loans), before = w->next;
 

@@ -17,8 +17,8 @@ struct inspection { // what all workers share; none writes to it
 	uint32_t blocks;
 	uint32_t inspector; // which one this is
 	uint32_t workers;
-	uint64_t share_seed;
-	int parent; // process
+	uint64_t seed; // of tables and shares; 63 bits
+	int parent;    // process
 };
 
 struct worker {

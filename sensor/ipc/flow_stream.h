@@ -17,7 +17,7 @@
 enum flow_stream_type { FLOW_STREAM_RECORD = 1, FLOW_STREAM_ORDER };
 
 enum inspected_kind {
-	INSPECTED_START, // with empty tables: an inspector begins
+	INSPECTED_START, // with empty tables: an inspector begins, with `lane` threads and a seed of 63 bits in `ns`
 	INSPECTED_FRAME, // every packet of one frame of a segment
 	INSPECTED_TICK,  // no packet before `ns` will come: what has been idle until then has ended
 	INSPECTED_LOST,  // `ns` records were not taken by the flow log in time
@@ -30,7 +30,7 @@ struct inspected {
 	uint32_t lane;
 	uint32_t segment; // number
 	uint32_t frame;   // in the segment, from 0, frames without packets not counted
-	uint64_t ns;      // of INSPECTED_TICK, since 1970; of INSPECTED_LOST, a number
+	uint64_t ns;      // of INSPECTED_TICK, since 1970; of INSPECTED_LOST, a number; of INSPECTED_START, a seed
 };
 
 struct flow_stream_header {

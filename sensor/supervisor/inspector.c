@@ -20,8 +20,9 @@
 #define STUCK_NS (2 * SECOND_NS) // with a block on loan and without headway
 #define STUCK_FILE_NS (60 * SECOND_NS)
 #define START_NS (30 * SECOND_NS)
-#define ENDING_NS (120 * SECOND_NS) // to end its flows, and have them logged
-#define STEADY_NS (60 * SECOND_NS)  // after which a death is not one of a row
+#define ENDING_NS (60 * SECOND_NS)       // to end its flows, and have them logged ...
+#define ENDING_STUCK_NS (10 * SECOND_NS) // ... as long as there is headway
+#define STEADY_NS (60 * SECOND_NS)       // after which a death is not one of a row
 #define BACKOFF_MAX_NS (60 * SECOND_NS)
 #define FILE_DEATHS_MAX 8u // a file waits for the inspector, but not for ever
 #define SHED_OVER_NS (5 * SECOND_NS)
@@ -236,7 +237,8 @@ static void watch(struct run *run, uint64_t now)
 		end_it(i, "it gave back what it was not lent");
 	else if (!ready && now - i->started_ns > START_NS)
 		end_it(i, "it did not begin");
-	else if (i->ending_ns && now - i->ending_ns > ENDING_NS)
+	else if (i->ending_ns && (now - i->ending_ns > ENDING_NS ||
+	                                 (now - i->ending_ns > ENDING_STUCK_NS && now - i->moved_ns > ENDING_STUCK_NS)))
 		end_it(i, "it did not come to an end");
 	else if (ready && !i->ending_ns && now - i->moved_ns > (file ? STUCK_FILE_NS : STUCK_NS))
 		end_it(i, "it held a block without headway");

@@ -13,7 +13,9 @@
 #define ETHER_BYTES 14u
 #define PROTO_TCP 6
 #define PROTO_UDP 17
+#define PROTO_DCCP 33
 #define PROTO_SCTP 132
+#define PROTO_UDPLITE 136
 
 enum { KIND_HOST = 2, KIND_PORT, KIND_CONVERSATION, KIND_COMMUNITY_ID };
 
@@ -89,7 +91,13 @@ static void add_ends(
 	add(keys, key_of_conversation(ip_version, src, dest, from, to));
 }
 
-static bool has_ports(uint8_t proto)
+bool key_has_ports(uint8_t proto)
+{
+	return proto == PROTO_TCP || proto == PROTO_UDP || proto == PROTO_SCTP || proto == PROTO_DCCP ||
+	       proto == PROTO_UDPLITE;
+}
+
+static bool pcap_reads_ports(uint8_t proto)
 {
 	return proto == PROTO_TCP || proto == PROTO_UDP || proto == PROTO_SCTP;
 }
@@ -128,7 +136,8 @@ static void add_as_pcap_reads(struct packet_keys *keys, const uint8_t *data, uin
 			return;
 		if (!address(data, caplen, ETHER_BYTES + 16, 4, dest))
 			memset(dest, 0, sizeof(dest));
-		if (has_ports(data[ETHER_BYTES + 9]) && ((data[ETHER_BYTES + 6] & 0x1f) | data[ETHER_BYTES + 7]) == 0)
+		if (pcap_reads_ports(data[ETHER_BYTES + 9]) &&
+		        ((data[ETHER_BYTES + 6] & 0x1f) | data[ETHER_BYTES + 7]) == 0)
 			ports = ports_at(data, caplen, ETHER_BYTES + (data[ETHER_BYTES] & 15u) * 4, both);
 		add_ends(keys, 4, src, dest, ports);
 	} else if (ethertype == ETHERTYPE_IPV6) {
@@ -136,7 +145,7 @@ static void add_as_pcap_reads(struct packet_keys *keys, const uint8_t *data, uin
 			return;
 		if (!address(data, caplen, ETHER_BYTES + 24, 16, dest))
 			memset(dest, 0, sizeof(dest));
-		if (has_ports(data[ETHER_BYTES + 6]))
+		if (pcap_reads_ports(data[ETHER_BYTES + 6]))
 			ports = ports_at(data, caplen, ETHER_BYTES + 40, both);
 		add_ends(keys, 6, src, dest, ports);
 	} else if (ethertype == ETHERTYPE_ARP || ethertype == ETHERTYPE_RARP) {
@@ -151,7 +160,7 @@ static void add_as_pcap_reads(struct packet_keys *keys, const uint8_t *data, uin
 // Ports that decode could not read may still be where libpcap looks.
 static bool lacks_ports(const struct decoded_flow *f)
 {
-	return has_ports(f->proto) && !f->has_ports && (!f->fragment || f->fragment_first);
+	return pcap_reads_ports(f->proto) && !f->has_ports && (!f->fragment || f->fragment_first);
 }
 
 void packet_keys_make(
@@ -170,6 +179,8 @@ void packet_keys_make(
 		const uint8_t ports[4] = {(uint8_t)(f->src_port >> 8), (uint8_t)f->src_port,
 		        (uint8_t)(f->dest_port >> 8), (uint8_t)f->dest_port};
 
-		add_ends(keys, f->ip_version, f->src, f->dest, f->has_ports && has_ports(f->proto) ? ports : NULL);
+		add_ends(keys, f->ip_version, f->src, f->dest, f->has_ports && key_has_ports(f->proto) ? ports : NULL);
+		if (f->fragment && !f->fragment_first)
+			add(keys, KEY_OF_FRAGMENT);
 	}
 }

@@ -21,9 +21,13 @@ void packet_keys_make(
 
 uint64_t key_of_host(uint8_t ip_version, const uint8_t addr[FLOW_ADDR_LEN]); // IPv4: four bytes, the rest zero
 uint64_t key_of_port(uint16_t port);
+// Whether there are keys of a protocol's ports.
+bool key_has_ports(uint8_t proto);
 // Of two different hosts and their ports, whichever port is whose.
 uint64_t key_of_conversation(uint8_t ip_version, const uint8_t a[FLOW_ADDR_LEN], const uint8_t b[FLOW_ADDR_LEN],
         uint16_t port_a, uint16_t port_b);
 uint64_t key_of_community_id(const char *id);
+// Of fragments but the first, which do not have the ports of their flow.
+#define KEY_OF_FRAGMENT 0xc3a5c85c97cb3127u
 // Of packets that could not be read and yet may be what an expression accepts: a block that holds it holds anything.
 #define KEY_OF_ANYTHING 0x9ae16a3b2f90404fu

@@ -11,7 +11,7 @@
 #include "analyzers/key_filter.h"
 #include "sealtap/cursor.h"
 
-#define MAGIC "sealtap index v1"
+#define MAGIC "sealtap index v2"
 #define MAGIC_LEN 16u
 #define HEADER_BYTES (MAGIC_LEN + INDEX_HASH_LEN + 16u)
 #define FRAME_BYTES 72u

@@ -4,7 +4,7 @@
 // what is read by it is held against the frame roots, and these against the segment's signed root.
 //
 // File, little-endian:
-//   header   "sealtap index v1", SHA-256 of the segment file, u64 its bytes, u32 frames, u32 zero
+//   header   "sealtap index v2", SHA-256 of the segment file, u64 its bytes, u32 frames, u32 zero
 //   frames   u64 offset, u64 first packet, u64 ts_min, u64 ts_max, u32 packets, u32 filter bytes, root[32]: 72 bytes
 //   each filters  one behind the other; a frame with packets and without one can hold anything SHA-256 of all before
 //

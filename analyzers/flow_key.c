@@ -58,6 +58,24 @@ unsigned flow_key_make(const struct decoded_flow *p, struct flow_key *ret_key)
 	return src;
 }
 
+void flow_key_of_record(const struct flow_record *r, struct flow_key *ret_key)
+{
+	struct decoded_flow p = {.src_port = r->src_port,
+	        .dest_port = r->dest_port,
+	        .vlan_count = r->vlan_count,
+	        .ip_version = r->ip_version,
+	        .proto = r->proto,
+	        .icmp_type = r->icmp_type,
+	        .icmp_code = r->icmp_code,
+	        .has_ports = r->groups & (FLOW_GROUP_PORTS | FLOW_GROUP_ICMP),
+	        .tunnel = r->tunnel};
+
+	memcpy(p.src, r->src, FLOW_ADDR_LEN);
+	memcpy(p.dest, r->dest, FLOW_ADDR_LEN);
+	memcpy(p.vlan, r->vlan, sizeof(p.vlan));
+	flow_key_make(&p, ret_key);
+}
+
 // 64 by 64 bits to 128, folded: each bit of the input reaches each bit of the output. The seed is secret, so that
 // nobody can send packets that all fall into one bucket.
 static uint64_t fold(uint64_t a, uint64_t b)

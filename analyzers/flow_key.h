@@ -21,6 +21,8 @@ _Static_assert(sizeof(struct flow_key) == 48, "hashed as six words, without padd
 
 // Returns which endpoint of the key is the packet's source.
 unsigned flow_key_make(const struct decoded_flow *packet, struct flow_key *ret_key);
+// The key of the packets that a record is about.
+void flow_key_of_record(const struct flow_record *record, struct flow_key *ret_key);
 uint32_t flow_key_hash(const struct flow_key *key, uint64_t seed);
 bool flow_key_equal(const struct flow_key *a, const struct flow_key *b);
 

@@ -161,6 +161,8 @@ static struct flow *add(struct flow_meter *m, struct decoded_flow *p, const stru
 	f = flow_table_add(m->table, p, arrival, &direction);
 	if (has_before)
 		flow_table_credit(f, direction, &before);
+	if (has_before && m->config.fragments_before)
+		m->config.fragments_before(m->config.user, p, arrival->ts_ns, before.ts_ns);
 	if (m->dpi && (!p->fragment || p->fragment_first))
 		dpi_packet(m->dpi, f, p->l3, p->l3_len, arrival->ts_ns);
 	return f;

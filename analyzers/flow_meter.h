@@ -13,6 +13,8 @@ struct flow_meter_config {
 	bool dpi;
 	struct dpi_config dpi_config;
 	void (*record)(void *user, const struct flow_record *record);
+	// May be NULL: told of a first fragment that later ones came before, and when these began to.
+	void (*fragments_before)(void *user, const struct decoded_flow *first, uint64_t first_ns, uint64_t since_ns);
 	void *user;
 };
 

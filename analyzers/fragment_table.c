@@ -36,7 +36,7 @@ void fragment_table_free(struct fragment_table *t)
 	free(t);
 }
 
-static unsigned make_key(const struct decoded_flow *packet, struct flow_key *ret_key)
+unsigned fragment_key_make(const struct decoded_flow *packet, struct flow_key *ret_key)
 {
 	struct decoded_flow p = *packet;
 	unsigned source;
@@ -94,7 +94,7 @@ bool fragment_table_first(struct fragment_table *t, const struct decoded_flow *p
         struct flow_arrival *ret_before, struct fragment_waiting *ret_lost, bool *ret_has_lost)
 {
 	struct flow_key key;
-	const unsigned source = make_key(packet, &key);
+	const unsigned source = fragment_key_make(packet, &key);
 	struct entry *e = entry_of(t, &key, source, ts_ns, ret_lost, ret_has_lost);
 	const bool before = e->used && !e->has_ports;
 
@@ -109,7 +109,7 @@ enum fragment_answer fragment_table_next(struct fragment_table *t, struct decode
         const struct flow_arrival *arrival, struct fragment_waiting *ret_lost, bool *ret_has_lost)
 {
 	struct flow_key key;
-	const unsigned source = make_key(packet, &key);
+	const unsigned source = fragment_key_make(packet, &key);
 	struct entry *e = entry_of(t, &key, source, arrival->ts_ns, ret_lost, ret_has_lost);
 	const struct decoded_flow *first = &e->waiting.packet;
 	struct flow_arrival *waits = &e->waiting.arrival;

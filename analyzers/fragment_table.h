@@ -33,5 +33,8 @@ bool fragment_table_first(struct fragment_table *t, const struct decoded_flow *p
 enum fragment_answer fragment_table_next(struct fragment_table *t, struct decoded_flow *packet,
         const struct flow_arrival *arrival, struct fragment_waiting *ret_lost, bool *ret_has_lost);
 // Both may have to forget an older entry to which fragments wait: *ret_lost is then a flow without ports.
+// What the fragments of a packet have in common: the key of their flow, with their number in place of ports. Returns
+// which endpoint of the key sends them.
+unsigned fragment_key_make(const struct decoded_flow *packet, struct flow_key *ret_key);
 // At the end: the next entry that waits, until false.
 bool fragment_table_drain(struct fragment_table *t, struct fragment_waiting *ret_lost);

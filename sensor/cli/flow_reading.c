@@ -63,6 +63,7 @@ static int read_packets(struct flow_reading *r, struct lane_merge *merge)
 		        .lane = lane->lane->number,
 		        .segment = (uint32_t)(lane->next_segment - 1)};
 
+		r->now_ns = p->ts_ns;
 		flow_meter_packet(r->meter, &packet);
 	}
 	if (error == 0 && r->error == 0)

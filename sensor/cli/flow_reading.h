@@ -13,7 +13,8 @@
 struct flow_reading {
 	struct flow_meter_config config; // timeouts and who takes the records: of the caller
 	bool no_dpi;
-	int error; // set by who takes the records to end the reading
+	int error;       // set by who takes the records to end the reading
+	uint64_t now_ns; // of the packet that is being looked at
 	// Of flow_reading_open and flow_reading_run.
 	struct flow_meter *meter;
 	struct segment_list *list;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "sensor/cli/cli.h"
+#include "sensor/cli/flow_search.h"
 #include "sensor/evidence/merkle.h"
 
 // Each lane that makes an index holds most of a megabyte.
@@ -18,11 +19,19 @@ static int begin(void *user, const struct segment_list *list)
 
 	for (size_t i = 0; i < list->lane_count; i++) {
 		if (selection_prepare(c->selection, list->lanes[i]->linktype, &e) < 0) {
-			cli_fail(CLI_USAGE, c->verb, "lane %u (%s): %s", list->lanes[i]->number,
+			c->code = cli_fail(CLI_USAGE, c->output->verb, "lane %u (%s): %s", list->lanes[i]->number,
 			        list->lanes[i]->interface, e.text);
 			return -ECANCELED;
 		}
 	}
+	if (selection_begin(c->selection, &e) < 0) {
+		c->code = cli_fail(CLI_UNREADABLE, c->output->verb, "%s", e.text);
+		return -ECANCELED;
+	}
+	if (c->selection->set)
+		c->code = flow_search(c->output, c->selection);
+	if (c->code != CLI_OK && c->code != CLI_INVALID)
+		return -ECANCELED;
 	// Without the salts no root can be checked, and an index leans on nothing else.
 	if (!c->with_index || !list->salts_known || list->lane_count > INDEXED_LANES_MAX)
 		return 0;
@@ -151,10 +160,11 @@ static bool wants(void *user, const struct listed_lane *lane, const struct segme
 	return selection_wants(c->selection, lane->linktype, &packet->packet);
 }
 
-void indexed_choice_init(struct indexed_choice *c, struct selection *selection, const char *verb, bool with_index)
+void indexed_choice_init(
+        struct indexed_choice *c, struct selection *selection, const struct packet_output *output, bool with_index)
 {
 	*c = (struct indexed_choice){.selection = selection,
-	        .verb = verb,
+	        .output = output,
 	        .with_index = with_index,
 	        .cache = {.dirfd = -1},
 	        .choice = {.begin = begin, .plan = plan, .frame = frame, .segment = segment, .wants = wants}};

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// A selection as a packet_choice that reads by index what has one, and makes one of what it reads whole. One thread.
+// A selection as a packet_choice: has the flows found that it asks for by name, reads by index what has one, and makes
+// one of what it reads whole. One thread.
 #pragma once
 
 #include "sensor/cli/index_cache.h"
+#include "sensor/cli/packet_output.h"
 #include "sensor/cli/selection.h"
 
 struct indexed_lane {
@@ -15,13 +17,15 @@ struct indexed_lane {
 struct indexed_choice {
 	struct packet_choice choice; // for packet_output
 	struct selection *selection;
-	const char *verb;
+	const struct packet_output *output; // which recording
+	int code;                           // for packet_output
 	bool with_index;
 	struct index_cache cache;
 	struct indexed_lane *lanes;
 	size_t lane_count;
 };
 
-// Both are borrowed. with_index false: no index is used, and none made.
-void indexed_choice_init(struct indexed_choice *c, struct selection *selection, const char *verb, bool with_index);
+// All is borrowed. with_index false: no index is used, and none made.
+void indexed_choice_init(
+        struct indexed_choice *c, struct selection *selection, const struct packet_output *output, bool with_index);
 void indexed_choice_release(struct indexed_choice *c);

@@ -21,8 +21,6 @@ static bool to_stdout(const struct packet_output *o)
 // What a reader of packets must hear; that a recording is live or not authenticated is for `verify` to say.
 int packet_findings_print(const char *verb, const struct verify_report *r)
 {
-	int code = CLI_OK;
-
 	for (size_t i = 0; i < r->finding_count; i++) {
 		const struct finding *f = &r->findings[i];
 
@@ -33,10 +31,8 @@ int packet_findings_print(const char *verb, const struct verify_report *r)
 	}
 	segments_elsewhere_say(verb, r);
 	if (r->by_verdict[VERDICT_INVALID] > 0)
-		code = CLI_INVALID;
-	else if (r->by_verdict[VERDICT_UNREADABLE] > 0)
-		code = CLI_UNREADABLE;
-	return code;
+		return CLI_INVALID;
+	return r->by_verdict[VERDICT_UNREADABLE] > 0 ? CLI_UNREADABLE : CLI_OK;
 }
 
 static void print_summary(const struct packet_output *o, const struct merge_result *result, int code)
@@ -48,23 +44,33 @@ static void print_summary(const struct packet_output *o, const struct merge_resu
 		        code == CLI_OK ? "done" : verdict_word((enum verdict)code), "packets",
 		        (json_int_t)result->packets, "frames_read", (json_int_t)result->frames, "beyond_signed",
 		        result->beyond_signed);
+		if (o->summary)
+			o->summary(o->user, line);
 		json_dumpf(line, stderr, JSON_COMPACT);
 		fputc('\n', stderr);
 		json_decref(line);
-	} else if (result->beyond_signed) {
+		return;
+	}
+	if (o->summary)
+		o->summary(o->user, NULL);
+	if (result->beyond_signed)
 		fprintf(stderr, "sealtap %s: the last packets stand behind what the recording has signed so far\n",
 		        o->verb);
-	}
 }
 
 static int merge(const struct packet_output *o, const struct recording_dir *dir, int fd)
 {
 	struct merge_result result;
 	int r = packet_merge(dir, fd, o->choice, &result);
-	int code = result.report ? packet_findings_print(o->verb, result.report) : CLI_OK;
+	const bool told = o->choice_code && *o->choice_code != CLI_OK;
+	int code = CLI_OK;
 
+	if (told)
+		code = *o->choice_code;
+	else if (result.report)
+		code = packet_findings_print(o->verb, result.report);
 	if (r == -ECANCELED)
-		code = CLI_USAGE; // the choice has said why
+		code = code == CLI_OK ? CLI_USAGE : code; // the choice has said why
 	else if (r == -EPIPE)
 		code = CLI_UNREADABLE; // the reader went away; it knows
 	else if (r < 0)

@@ -9,13 +9,20 @@
 #include "sensor/evidence/reader/packet_choice.h"
 #include "sensor/evidence/reader/verify.h"
 
+struct json_t;
+
 struct packet_output {
 	const char *verb;
 	const char *recording;
 	struct segments_on segments_on;
 	const char *output; // NULL or "-": standard output; else a file, made only when everything holds
 	bool json;          // a summary as JSON on standard error
-	const struct packet_choice *choice; // NULL: every packet. When its begin fails it has said why
+	const struct packet_choice *choice; // NULL: every packet
+	// An enum cli_exit, of a choice: why its begin failed, or CLI_INVALID: it has said already what does not hold.
+	const int *choice_code;
+	// May be NULL: adds to the summary, or says in words (json NULL), what the choice has to tell at the end.
+	void (*summary)(void *user, struct json_t *json);
+	void *user;
 };
 
 // Says on standard error what does not hold, and returns the exit code of a verb that reads packets.

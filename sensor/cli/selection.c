@@ -1,12 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sensor/cli/selection.h"
 
-#include <arpa/inet.h>
-#include <stdlib.h>
 #include <string.h>
-
-#include "analyzers/community_id.h"
-#include "sensor/cli/quantity.h"
+#include <sys/random.h>
 
 int selection_set_expression(struct selection *s, const char *expression, struct error *e)
 {
@@ -14,47 +10,30 @@ int selection_set_expression(struct selection *s, const char *expression, struct
 	return filter_new(expression, &s->filter, e);
 }
 
+int selection_begin(struct selection *s, struct error *e)
+{
+	uint64_t seed;
+	int r = 0;
+
+	if (!flow_filter_asks_flows(&s->flows))
+		return 0;
+	if (getrandom(&seed, sizeof(seed), 0) != (ssize_t)sizeof(seed))
+		return error_set(e, -errno, "no random numbers: %s", strerror(errno));
+	if (flow_filter_asks_names(&s->flows))
+		r = flow_set_new(seed, &s->set);
+	if (r == 0)
+		r = packet_flows_new(seed, &s->packet_flows);
+	return r < 0 ? error_set(e, r, "out of memory") : 0;
+}
+
 void selection_release(struct selection *s)
 {
 	filter_free(s->filter);
+	flow_set_free(s->set);
+	packet_flows_free(s->packet_flows);
 	s->filter = NULL;
-}
-
-static int add(struct selection *s, uint64_t key, struct error *e)
-{
-	if (s->keys.count == INDEX_TERMS_MAX)
-		return error_set(e, -EINVAL, "at most %u hosts, ports and flows together", INDEX_TERMS_MAX);
-	s->keys.key[s->keys.count++] = key;
-	return 0;
-}
-
-int selection_add_host(struct selection *s, const char *address, struct error *e)
-{
-	uint8_t addr[FLOW_ADDR_LEN] = {0};
-
-	if (inet_pton(AF_INET, address, addr) == 1)
-		return add(s, key_of_host(4, addr), e);
-	if (inet_pton(AF_INET6, address, addr) == 1)
-		return add(s, key_of_host(6, addr), e);
-	return error_set(e, -EINVAL, "--host takes an IPv4 or IPv6 address, not \"%s\"", address);
-}
-
-int selection_add_port(struct selection *s, const char *port, struct error *e)
-{
-	uint64_t number;
-
-	if (quantity_count(port, &number) < 0 || number > UINT16_MAX)
-		return error_set(e, -EINVAL, "--port takes a number up to 65535, not \"%s\"", port);
-	return add(s, key_of_port((uint16_t)number), e);
-}
-
-int selection_add_community_id(struct selection *s, const char *id, struct error *e)
-{
-	// "1:" and the Base64 of a SHA-1.
-	if (strncmp(id, "1:", 2) != 0 || strlen(id) != 30)
-		return error_set(e, -EINVAL, "--community-id takes a version 1 id such as 1:%s, not \"%s\"",
-		        "wCb3OG7yAFWelaUydu0D+125CLM=", id);
-	return add(s, key_of_community_id(id), e);
+	s->set = NULL;
+	s->packet_flows = NULL;
 }
 
 int selection_prepare(struct selection *s, uint32_t linktype, struct error *e)
@@ -64,51 +43,106 @@ int selection_prepare(struct selection *s, uint32_t linktype, struct error *e)
 
 bool selection_overlaps(const struct selection *s, uint64_t first_ns, uint64_t last_ns)
 {
-	return last_ns >= s->from_ns && first_ns <= s->to_ns;
+	uint64_t first, last;
+
+	if (last_ns < s->flows.from_ns || first_ns > s->flows.to_ns)
+		return false;
+	return !s->set || (flow_set_times(s->set, &first, &last) && last_ns >= first && first_ns <= last);
 }
 
-static bool frame_has(const struct index_terms *terms, const struct indexed_frame *frame)
+// --- by index
+
+static bool may_have_fragment(const struct indexed_frame *frame)
 {
-	for (unsigned i = 0; i < terms->count; i++)
-		if (!indexed_frame_may_have(frame, terms->key[i]))
+	return indexed_frame_may_have(frame, KEY_OF_FRAGMENT);
+}
+
+static bool may_have_ends(const struct flow_filter *f, const struct indexed_frame *frame)
+{
+	bool id = f->community_id_count == 0;
+
+	for (unsigned i = 0; i < f->host_count; i++) {
+		const struct flow_filter_host *h = &f->hosts[i];
+
+		if (h->bits == (h->ip_version == 4 ? 32 : 128) &&
+		        !indexed_frame_may_have(frame, key_of_host(h->ip_version, h->address)))
 			return false;
-	return true;
+	}
+	for (unsigned i = 0; i < f->port_count; i++)
+		if (!indexed_frame_may_have(frame, key_of_port(f->ports[i])) && !may_have_fragment(frame))
+			return false;
+	for (unsigned i = 0; i < f->community_id_count; i++)
+		id = id || indexed_frame_may_have(frame, key_of_community_id(f->community_ids[i]));
+	return id || may_have_fragment(frame);
 }
 
 bool selection_may_want(const struct selection *s, const struct indexed_frame *frame)
 {
-	return frame->packets > 0 && selection_overlaps(s, frame->ts_min, frame->ts_max) &&
-	       frame_has(&s->keys, frame) && frame_has(&s->derived, frame);
+	if (frame->packets == 0 || !selection_overlaps(s, frame->ts_min, frame->ts_max))
+		return false;
+	for (unsigned i = 0; i < s->derived.count; i++)
+		if (!indexed_frame_may_have(frame, s->derived.key[i]))
+			return false;
+	return may_have_ends(&s->flows, frame) && (!s->set || flow_set_may_be_in(s->set, frame));
 }
 
-static bool packet_has(const struct packet_keys *packet, uint64_t key)
-{
-	for (unsigned i = 0; i < packet->count; i++)
-		if (packet->key[i] == key)
-			return true;
-	for (unsigned i = 0; i < packet->decoded.count; i++) {
-		char id[COMMUNITY_ID_MAX];
-		struct flow_key flow;
+// --- packet by packet
 
-		flow_key_make(&packet->decoded.flows[i], &flow);
-		community_id(&flow, id);
-		if (key_of_community_id(id) == key)
-			return true;
+// What is no IP packet has no flow and yet can have a host: ARP, and headers that contradict themselves, as libpcap
+// reads them. Ports too, of the latter.
+static bool wants_other(struct selection *s, uint32_t linktype, const struct commit_packet *packet)
+{
+	const struct flow_filter *f = &s->flows;
+	uint64_t wanted[2 * FLOW_FILTER_EACH_MAX];
+	unsigned count = 0, found = 0;
+
+	if (s->set || f->proto_count > 0 || f->community_id_count > 0)
+		return false;
+	for (unsigned i = 0; i < f->host_count; i++) {
+		if (f->hosts[i].bits != (f->hosts[i].ip_version == 4 ? 32 : 128))
+			return false;
+		wanted[count++] = key_of_host(f->hosts[i].ip_version, f->hosts[i].address);
 	}
-	return false;
+	for (unsigned i = 0; i < f->port_count; i++)
+		wanted[count++] = key_of_port(f->ports[i]);
+	packet_keys_make(linktype, packet->data, packet->caplen, packet->origlen, &s->keys);
+	for (unsigned i = 0; i < count; i++)
+		for (unsigned k = 0; k < s->keys.count; k++)
+			found += s->keys.key[k] == wanted[i];
+	return found == count;
+}
+
+static bool wants_flows(struct selection *s, uint32_t linktype, const struct commit_packet *packet)
+{
+	const struct packet_flows_seen *seen = packet_flows_of(
+	        s->packet_flows, linktype, packet->data, packet->caplen, packet->origlen, packet->ts_ns);
+	const bool by_ports = s->set || s->flows.port_count > 0 || s->flows.community_id_count > 0;
+	bool wanted = false;
+
+	if (seen->decoded.count == 0)
+		return wants_other(s, linktype, packet);
+	for (unsigned i = 0; i < seen->decoded.count; i++) {
+		const struct decoded_flow *f = &seen->decoded.flows[i];
+		struct flow_key key;
+		bool wants = flow_filter_matches_packet(&s->flows, f);
+
+		if (wants && s->set) {
+			flow_key_make(f, &key);
+			wants = flow_set_take(s->set, &key, packet->ts_ns);
+		}
+		s->left_out += wants && by_ports ? seen->before[i] : 0;
+		wanted = wanted || wants;
+	}
+	return wanted;
 }
 
 bool selection_wants(struct selection *s, uint32_t linktype, const struct commit_packet *packet)
 {
-	if (!selection_overlaps(s, packet->ts_ns, packet->ts_ns))
+	// First, and of every packet: it remembers.
+	if (s->packet_flows && !wants_flows(s, linktype, packet))
 		return false;
-	if (s->filter && !filter_accepts(s->filter, (uint16_t)linktype, packet->data, packet->caplen, packet->origlen))
+	if (packet->ts_ns < s->flows.from_ns || packet->ts_ns > s->flows.to_ns)
 		return false;
-	if (s->keys.count == 0)
-		return true;
-	packet_keys_make(linktype, packet->data, packet->caplen, packet->origlen, &s->packet);
-	for (unsigned i = 0; i < s->keys.count; i++)
-		if (!packet_has(&s->packet, s->keys.key[i]))
-			return false;
-	return true;
+	return !s->filter ||
+	       filter_accepts(s->filter, (uint16_t)linktype, packet->data, packet->caplen, packet->origlen);
 }

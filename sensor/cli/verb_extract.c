@@ -2,18 +2,20 @@
 // `sealtap extract`: the packets of a recording that match, as one pcapng.
 #include <errno.h>
 #include <getopt.h>
+#include <inttypes.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "sensor/cli/cli.h"
 #include "sensor/cli/indexed_choice.h"
-#include "sensor/cli/moment.h"
 #include "sensor/cli/packet_output.h"
 #include "sensor/cli/selection.h"
 
 static const char usage[] =
-        "usage: sealtap extract RECORDING [EXPR] [--host A] [--port N] [--community-id ID] [--from TIME] [--to TIME]\n"
+        "usage: sealtap extract RECORDING [EXPR]\n"
+        "                       " FLOW_FILTER_SYNOPSIS "\n"
         "                       [-w FILE] [--segments-on DIR[,DIR]] [--no-index] [--json]\n"
         "\n"
         "Writes the packets for which all of this holds as one pcapng to standard output, or to FILE, which must not\n"
@@ -21,20 +23,24 @@ static const char usage[] =
         "Works\n"
         "while a recording is being made and after a crash: then up to the last whole frame.\n"
         "\n"
-        "  EXPR               a pcap filter (man pcap-filter) over the frame as recorded: a tagged frame needs "
-        "\"vlan\"\n"
-        "  --host, --port     an address, a number: at either end, behind VLAN tags and inside tunnels too; "
-        "repeatable\n"
-        "  --community-id ID  a flow, as `sealtap flows` names it; later fragments of a packet do not tell theirs\n"
-        "  --from, --to TIME  not before, not after: 2026-03-01T09:30:00.25Z, with +01:00, or seconds since 1970\n"
+        "  EXPR                  a pcap filter (man pcap-filter) over the frame as recorded: a tagged frame needs "
+        "\"vlan\"\n" FLOW_FILTER_HELP
+        "  --from, --to TIME     not before, not after: 2026-03-01T09:30:00.25Z, with +01:00, or seconds since 1970\n"
         "  --segments-on DIR[,DIR]\n"
-        "                     where the segments of a recording that was made onto several disks lie, in any order\n"
-        "  --no-index         read everything. Otherwise the first reading keeps, in your cache, where hosts, ports "
-        "and\n"
-        "                     flows are, and later ones skip the rest\n"
-        "  --json             a summary as JSON on standard error\n"
+        "                        where the segments of a recording that was made onto several disks lie, in any order\n"
+        "  --no-index            read everything. Otherwise the first reading keeps, in your cache, where hosts, "
+        "ports\n"
+        "                        and flows are, and later ones skip the rest\n"
+        "  --json                a summary as JSON on standard error\n"
+        "\n"
+        "These are the packets of the flows that `sealtap flows` shows for the same selection, with all fragments; of "
+        "a\n"
+        "tunnel a packet belongs to the outer and the inner flow. --app and --sni look at all packets before the "
+        "first\n"
+        "one is written.\n"
         "\n"
         "  sealtap extract REC 'host 10.0.0.5 and port 443' -w - | wireshark -k -i -\n"
+        "  sealtap extract REC --sni '*.example.org' -w example.pcapng\n"
         "\n"
         "What is read is held against the recording's own hashes. That is not authentication: sealtap verify is.\n"
         "\n"
@@ -60,24 +66,35 @@ static char *expression_of(int argc, char **argv)
 struct extract_args {
 	struct packet_output output;
 	struct selection selection;
-	const char *from, *to;
 	bool no_index;
 };
 
+static void summary(void *user, json_t *json)
+{
+	const struct selection *s = user;
+
+	if (json && s->set)
+		json_object_set_new(json, "flows", json_integer(flow_set_chosen(s->set)));
+	if (json && s->packet_flows)
+		json_object_set_new(json, "fragments_left_out", json_integer((json_int_t)s->left_out));
+	if (!json && s->left_out > 0)
+		fprintf(stderr,
+		        "sealtap extract: %" PRIu64
+		        " fragments came before the first one of their packet and were left "
+		        "out; --host alone finds them\n",
+		        s->left_out);
+}
+
 static int run(struct extract_args *args)
 {
-	struct selection *s = &args->selection;
 	struct indexed_choice choice;
 	int code;
 
-	if ((args->from && moment_parse(args->from, &s->from_ns) < 0) ||
-	        (args->to && moment_parse(args->to, &s->to_ns) < 0))
-		return cli_fail(CLI_USAGE, "extract",
-		        "--from and --to take a time such as 2026-03-01T09:30:00Z, or seconds since 1970");
-	if (s->from_ns > s->to_ns)
-		return cli_fail(CLI_USAGE, "extract", "--from is later than --to: no packet can match");
-	indexed_choice_init(&choice, s, "extract", !args->no_index);
+	indexed_choice_init(&choice, &args->selection, &args->output, !args->no_index);
 	args->output.choice = &choice.choice;
+	args->output.choice_code = &choice.code;
+	args->output.summary = summary;
+	args->output.user = &args->selection;
 	code = packet_output_run(&args->output);
 	indexed_choice_release(&choice);
 	return code;
@@ -86,36 +103,23 @@ static int run(struct extract_args *args)
 // Options in the order they come; what selects goes into the selection. 0, or an enum cli_exit with *ret_done.
 static int parse(int argc, char **argv, struct extract_args *args, bool *ret_done)
 {
-	static const struct option options[] = {{"write", required_argument, NULL, 'w'},
-	        {"from", required_argument, NULL, 'f'}, {"to", required_argument, NULL, 't'},
-	        {"host", required_argument, NULL, 'H'}, {"port", required_argument, NULL, 'p'},
-	        {"community-id", required_argument, NULL, 'c'}, {"no-index", no_argument, NULL, 'n'},
-	        {"segments-on", required_argument, NULL, 's'}, {"json", no_argument, NULL, 'j'},
-	        {"help", no_argument, NULL, 'h'}, {0}};
+	static const struct option options[] = {{"write", required_argument, NULL, 'w'}, FLOW_FILTER_OPTIONS('f'),
+	        {"segments-on", required_argument, NULL, 's'}, {"no-index", no_argument, NULL, 'n'},
+	        {"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
+	struct flow_filter *flows = &args->selection.flows;
 	struct error e = {0};
-	int c, r = 0;
+	int c, at = 0;
 
 	*ret_done = true;
 	optind = 0;
-	while ((c = getopt_long(argc, argv, "w:h", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "w:h", options, &at)) != -1) {
 		switch (c) {
 		case 'w':
 			args->output.output = optarg;
 			break;
 		case 'f':
-			args->from = optarg;
-			break;
-		case 't':
-			args->to = optarg;
-			break;
-		case 'H':
-			r = selection_add_host(&args->selection, optarg, &e);
-			break;
-		case 'p':
-			r = selection_add_port(&args->selection, optarg, &e);
-			break;
-		case 'c':
-			r = selection_add_community_id(&args->selection, optarg, &e);
+			if (flow_filter_set(flows, options[at].name, optarg, &e) < 0)
+				return cli_fail(CLI_USAGE, "extract", "%s", e.text);
 			break;
 		case 's':
 			if (segments_on_add(&args->output.segments_on, "extract", optarg) != CLI_OK)
@@ -133,9 +137,9 @@ static int parse(int argc, char **argv, struct extract_args *args, bool *ret_don
 		default:
 			return CLI_USAGE;
 		}
-		if (r < 0)
-			return cli_fail(CLI_USAGE, "extract", "%s", e.text);
 	}
+	if (flow_filter_check(flows, &e) < 0)
+		return cli_fail(CLI_USAGE, "extract", "%s", e.text);
 	if (optind == argc)
 		return cli_fail(CLI_USAGE, "extract",
 		        "which recording? sealtap extract RECORDING [EXPR] [-w FILE] (--help tells more)");
@@ -146,7 +150,7 @@ static int parse(int argc, char **argv, struct extract_args *args, bool *ret_don
 
 int verb_extract(int argc, char **argv)
 {
-	struct extract_args args = {.output = {.verb = "extract"}, .selection = {.to_ns = UINT64_MAX}};
+	struct extract_args args = {.output = {.verb = "extract"}, .selection = {.flows = {.to_ns = UINT64_MAX}}};
 	struct error e = {0};
 	char *expression;
 	bool done;

@@ -28,6 +28,10 @@ struct decoded_flow {
 	uint8_t ip_version; // 4 or 6
 	uint8_t proto;      // of the last header that could be followed
 	uint8_t tcp_flags;
+	bool tcp_whole;       // the fixed part of the TCP header makes sense and was captured; then
+	uint32_t tcp_seq;     //
+	uint32_t tcp_ack;     //
+	uint32_t tcp_payload; //   bytes, by the length that the IP header states, also when fewer were captured
 	uint8_t icmp_type, icmp_code;
 	bool has_ports;            // ports, or type and code, are known
 	bool fragment;             // a part of an IP packet; then
@@ -36,6 +40,7 @@ struct decoded_flow {
 	const uint8_t *l3;         // the IP header
 	uint32_t l3_len;           // captured bytes from there, without what lies behind the IP packet
 	uint32_t ip_bytes;         // on the wire, with the IP header
+	uint32_t ip_stated;        // the same as the IP header says it; ip_bytes where it says nothing
 	uint32_t bytes;            // on the wire, with the link header of this level
 	struct flow_tunnel tunnel; // kind FLOW_TUNNEL_NONE at the outermost level
 };

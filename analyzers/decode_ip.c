@@ -20,13 +20,15 @@
 
 // Leaves in `at` what the IP packet has captured, without link padding, and says how long it was on the wire.
 // A stated length of 0, or beyond what the link carried, is that of a card that cuts packets after us: the rest counts.
-static void bound(struct decode_state *s, uint32_t stated)
+static void bound(struct decode_state *s, struct decoded_flow *f, uint32_t stated)
 {
 	const uint32_t left = s->wire_left;
 
+	f->ip_stated = stated == 0 ? left : stated;
 	s->wire_left = stated == 0 || stated > left ? left : stated;
 	if (cursor_left(&s->at) > s->wire_left)
 		s->at.end = s->at.at + s->wire_left;
+	f->ip_bytes = s->wire_left;
 }
 
 static bool ipv4(struct decode_state *s, struct decoded_flow *f)
@@ -52,8 +54,7 @@ static bool ipv4(struct decode_state *s, struct decoded_flow *f)
 	f->ip_version = 4;
 	f->fragment = (fragment & 0x3fff) != 0;
 	f->fragment_first = f->fragment && (fragment & 0x1fff) == 0;
-	bound(s, total);
-	f->ip_bytes = s->wire_left;
+	bound(s, f, total);
 	f->l3_len = (uint32_t)cursor_left(&s->at);
 	return decode_take(s, header_len, &h);
 }
@@ -122,8 +123,7 @@ static bool ipv6(struct decode_state *s, struct decoded_flow *f)
 	memcpy(f->src, from, 16);
 	memcpy(f->dest, to, 16);
 	f->ip_version = 6;
-	bound(s, payload == 0 ? 0 : payload + 40);
-	f->ip_bytes = s->wire_left;
+	bound(s, f, payload == 0 ? 0 : payload + 40);
 	f->l3_len = (uint32_t)cursor_left(&s->at);
 	if (!decode_take(s, 40, &h))
 		return false;
@@ -134,6 +134,26 @@ static bool ipv6(struct decode_state *s, struct decoded_flow *f)
 	return true;
 }
 
+static uint32_t tcp(struct decode_state *s, struct decoded_flow *f)
+{
+	struct cursor h = cursor_over(s->at.at, cursor_left(&s->at), true);
+	const uint32_t before = (uint32_t)(s->at.at - f->l3);
+	uint32_t header_len;
+
+	cursor_u32(&h);
+	f->tcp_seq = cursor_u32(&h);
+	f->tcp_ack = cursor_u32(&h);
+	header_len = (cursor_u8(&h) >> 4) * 4u;
+	f->tcp_flags = cursor_u8(&h);
+	if (!cursor_ok(&h)) {
+		f->tcp_flags = 0;
+		return 4;
+	}
+	f->tcp_whole = header_len >= 20 && f->ip_stated >= before + header_len;
+	f->tcp_payload = f->tcp_whole ? f->ip_stated - before - header_len : 0;
+	return header_len;
+}
+
 // Ports of what has them. A header that is cut short leaves a flow without.
 static void transport(struct decode_state *s, struct decoded_flow *f)
 {
@@ -142,12 +162,7 @@ static void transport(struct decode_state *s, struct decoded_flow *f)
 
 	switch (f->proto) {
 	case PROTO_TCP:
-		if (cursor_left(&s->at) >= 14) {
-			f->tcp_flags = s->at.at[13];
-			header_len = (s->at.at[12] >> 4) * 4u;
-		} else {
-			header_len = 4;
-		}
+		header_len = tcp(s, f);
 		break;
 	case PROTO_UDP:
 	case PROTO_UDPLITE:

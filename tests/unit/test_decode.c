@@ -295,6 +295,54 @@ static void every_tunnel(void **state)
 	}
 }
 
+// Numbers and payload of TCP: with options, by the length that IP states, and none where the header makes no sense.
+static void tcp_headers(void **state)
+{
+	static const uint8_t head[] = {0, 1, 0, 2, 0x89, 0xab, 0xcd, 0xef, 0xfe, 0xdc, 0xba, 0x98, 0x80, TCP_ACK, 1, 0};
+	struct made m = {.len = 0};
+	struct decoded d;
+
+	ether(&m, 0x0800);
+	ip4(&m, 6, 32 + 7, 1, 2, 0);
+	put(&m, head, sizeof(head));
+	PUT(&m, 0, 0, 0, 0, 1, 1, 8, 10, 0, 0, 0, 0, 0, 0, 0, 0, 'p', 'a', 'y', 'l', 'o', 'a', 'd');
+	PUT(&m, 0, 0, 0); // padding of the link
+	decode_made(1, &m, &d);
+	assert_true(d.flows[0].tcp_whole);
+	assert_int_equal(d.flows[0].tcp_seq, 0x89abcdef);
+	assert_int_equal(d.flows[0].tcp_ack, 0xfedcba98);
+	assert_int_equal(d.flows[0].tcp_payload, 7);
+	// Cut in the options, when captured or, by a mirror port, before: as much as IP states.
+	decode_exact(1, m.bytes, 14 + 20 + 14, (uint32_t)m.len, &d);
+	assert_true(d.flows[0].tcp_whole);
+	assert_int_equal(d.flows[0].tcp_payload, 7);
+	decode_exact(1, m.bytes, 14 + 20 + 20, 14 + 20 + 20, &d);
+	assert_int_equal(d.flows[0].tcp_payload, 7);
+	decode_exact(1, m.bytes, 14 + 20 + 13, (uint32_t)m.len, &d);
+	assert_false(d.flows[0].tcp_whole);
+	assert_int_equal(d.flows[0].tcp_flags, 0);
+	m.bytes[14 + 20 + 12] = 0x40; // a header shorter than headers are
+	decode_made(1, &m, &d);
+	assert_false(d.flows[0].tcp_whole);
+	m.bytes[14 + 20 + 12] = 0xf0; // longer than the packet
+	decode_made(1, &m, &d);
+	assert_false(d.flows[0].tcp_whole);
+	assert_int_equal(d.flows[0].tcp_payload, 0);
+	m.bytes[14 + 20 + 12] = 0x80;
+	m.bytes[14 + 2] = m.bytes[14 + 3] = 0; // as a card that cuts packets leaves it: to the end of the frame
+	decode_made(1, &m, &d);
+	assert_int_equal(d.flows[0].tcp_payload, 10);
+	// Behind an extension header of IPv6.
+	m.len = 0;
+	ip6(&m, 0, 8 + 32 + 7);
+	PUT(&m, 6, 0, 1, 4, 0, 0, 0, 0);
+	put(&m, head, sizeof(head));
+	PUT(&m, 0, 0, 0, 0, 1, 1, 8, 10, 0, 0, 0, 0, 0, 0, 0, 0, 'p', 'a', 'y', 'l', 'o', 'a', 'd');
+	decode_made(101, &m, &d);
+	assert_true(d.flows[0].tcp_whole);
+	assert_int_equal(d.flows[0].tcp_payload, 7);
+}
+
 static void lengths_that_are_not_true(void **state)
 {
 	struct made m = {.len = 0};
@@ -332,6 +380,7 @@ int main(void)
 	        cmocka_unit_test(headers_without_end),
 	        cmocka_unit_test(fragments),
 	        cmocka_unit_test(every_tunnel),
+	        cmocka_unit_test(tcp_headers),
 	        cmocka_unit_test(lengths_that_are_not_true),
 	};
 

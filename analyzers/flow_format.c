@@ -68,6 +68,7 @@ static uint64_t number(const struct flow_field *field, const struct flow_record 
 
 	switch (field->kind) {
 	case FLOW_KIND_U64:
+	case FLOW_KIND_COUNT:
 		return *(const uint64_t *)p;
 	case FLOW_KIND_U32:
 		return *(const uint32_t *)p;
@@ -183,6 +184,7 @@ static json_t *value_json(const struct flow_field *field, const struct flow_reco
 
 	switch (field->kind) {
 	case FLOW_KIND_U64:
+	case FLOW_KIND_COUNT:
 	case FLOW_KIND_U32:
 	case FLOW_KIND_U16:
 	case FLOW_KIND_U8:

@@ -7,6 +7,7 @@
 
 #include "analyzers/community_id.h"
 #include "analyzers/fragment_table.h"
+#include "analyzers/tcp_gap.h"
 #include "bpf/shunt.h"
 
 #define PROTO_ICMP 1
@@ -20,6 +21,7 @@ struct flow_meter {
 	struct flow_table *table;
 	struct fragment_table *fragments;
 	struct dpi *dpi; // NULL: none
+	struct tcp_gaps *gaps;
 	struct flow_meter_stats stats;
 	struct decoded decoded;
 	uint64_t cutoff_bytes;
@@ -38,7 +40,24 @@ static void describe_tunnel(const struct flow *f, struct flow_record *r)
 	memcpy(r->tunnel.dest, f->tunnel_dest, FLOW_ADDR_LEN);
 }
 
-static void describe(const struct flow *f, enum flow_reason reason, struct flow_record *r)
+static void describe_tcp(const struct flow *f, const struct tcp_gap *gap, struct flow_record *r)
+{
+	r->groups |= FLOW_GROUP_TCP;
+	memcpy(r->tcp_flags, f->tcp_flags, sizeof(r->tcp_flags));
+	r->tcp_flags_both = r->tcp_flags[0] | r->tcp_flags[1];
+	for (unsigned d = 0; gap && d < FLOW_DIRECTIONS; d++, gap++) {
+		if (!gap->seen) {
+			r->unseen_bytes[d] = gap->acked_bytes;
+			continue;
+		}
+		r->acked_bytes[d] = gap->acked_bytes;
+		r->missed_bytes[d] = gap->missed_bytes;
+		r->gaps[d] = gap->gaps;
+		r->has_gaps |= gap->gaps > 0 ? (uint8_t)(1u << d) : 0;
+	}
+}
+
+static void describe(const struct flow *f, const struct tcp_gap *gap, enum flow_reason reason, struct flow_record *r)
 {
 	memset(r, 0, sizeof(*r));
 	r->start_ns = f->start_ns;
@@ -65,11 +84,8 @@ static void describe(const struct flow *f, enum flow_reason reason, struct flow_
 		r->src_port = f->key.port[f->source];
 		r->dest_port = f->key.port[!f->source];
 	}
-	if (r->proto == PROTO_TCP) {
-		r->groups |= FLOW_GROUP_TCP;
-		memcpy(r->tcp_flags, f->tcp_flags, sizeof(r->tcp_flags));
-		r->tcp_flags_both = r->tcp_flags[0] | r->tcp_flags[1];
-	}
+	if (r->proto == PROTO_TCP)
+		describe_tcp(f, gap, r);
 	describe_tunnel(f, r);
 	community_id(&f->key, r->community_id);
 	r->segments_count = f->segments_count;
@@ -82,7 +98,7 @@ static void flow_ended(void *user, struct flow *f, enum flow_reason reason)
 	struct flow_meter *m = user;
 	struct flow_record record;
 
-	describe(f, reason, &record);
+	describe(f, tcp_gap_of(m->gaps, f->gap), reason, &record);
 	if (m->dpi) {
 		if (reason != FLOW_REASON_ACTIVE_TIMEOUT)
 			dpi_finish(m->dpi, f);
@@ -90,7 +106,12 @@ static void flow_ended(void *user, struct flow *f, enum flow_reason reason)
 	}
 	m->stats.records++;
 	m->config.record(m->config.user, &record);
-	if (m->dpi && reason != FLOW_REASON_ACTIVE_TIMEOUT)
+	if (reason == FLOW_REASON_ACTIVE_TIMEOUT) {
+		tcp_gap_next_record(m->gaps, f->gap);
+		return;
+	}
+	tcp_gap_end(m->gaps, &f->gap);
+	if (m->dpi)
 		dpi_forget(m->dpi, f);
 }
 
@@ -113,6 +134,8 @@ int flow_meter_new(const struct flow_meter_config *config, struct flow_meter **r
 	r = flow_table_new(&table, &m->table);
 	if (r == 0)
 		r = fragment_table_new(config->seed, &m->fragments);
+	if (r == 0)
+		r = tcp_gaps_new(config->flows_max, &m->gaps);
 	if (r == 0 && config->dpi)
 		r = dpi_new(&config->dpi_config, &m->dpi);
 	if (r < 0) {
@@ -128,6 +151,7 @@ void flow_meter_free(struct flow_meter *m)
 	if (!m)
 		return;
 	dpi_free(m->dpi);
+	tcp_gaps_free(m->gaps);
 	fragment_table_free(m->fragments);
 	flow_table_free(m->table);
 	free(m);
@@ -163,6 +187,9 @@ static struct flow *add(struct flow_meter *m, struct decoded_flow *p, const stru
 		flow_table_credit(f, direction, &before);
 	if (has_before && m->config.fragments_before)
 		m->config.fragments_before(m->config.user, p, arrival->ts_ns, before.ts_ns);
+	// Beyond the cutoff frames are missing on purpose.
+	if (p->proto == PROTO_TCP && !f->cut && (!p->fragment || p->fragment_first))
+		tcp_gap_packet(m->gaps, &f->gap, direction, f->tcp_flags[!direction], p);
 	if (m->dpi && (!p->fragment || p->fragment_first))
 		dpi_packet(m->dpi, f, p->l3, p->l3_len, arrival->ts_ns);
 	return f;
@@ -247,6 +274,7 @@ void flow_meter_stats(const struct flow_meter *m, struct flow_meter_stats *ret_s
 {
 	*ret_stats = m->stats;
 	flow_table_stats(m->table, &ret_stats->table);
+	tcp_gaps_stats(m->gaps, &ret_stats->gap);
 	if (m->dpi)
 		dpi_stats(m->dpi, &ret_stats->dpi);
 }

@@ -5,6 +5,7 @@
 
 #include "analyzers/dpi.h"
 #include "analyzers/flow_table.h"
+#include "analyzers/tcp_gap.h"
 
 struct flow_meter_config {
 	uint32_t flows_max;
@@ -27,6 +28,7 @@ struct flow_meter_stats {
 	uint64_t records;
 	struct flow_table_stats table;
 	struct dpi_stats dpi;
+	struct tcp_gap_stats gap;
 };
 
 struct flow_meter;

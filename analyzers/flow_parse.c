@@ -281,6 +281,7 @@ static bool number_field(const struct flow_field *field, const json_t *v, struct
 
 	switch (field->kind) {
 	case FLOW_KIND_U64:
+	case FLOW_KIND_COUNT:
 		return number(v, INT64_MAX, at);
 	case FLOW_KIND_U32:
 		if (!number(v, UINT32_MAX, &n))
@@ -304,11 +305,12 @@ static bool value(const struct flow_field *field, const json_t *v, struct flow_r
 {
 	switch (field->kind) {
 	case FLOW_KIND_U64:
+	case FLOW_KIND_COUNT:
 	case FLOW_KIND_U32:
 	case FLOW_KIND_U16:
 	case FLOW_KIND_U8:
 		return number_field(field, v, r);
-	case FLOW_KIND_FLAG: // those of TCP stand in the flags too
+	case FLOW_KIND_FLAG: // what the others say stands elsewhere too
 		if (field->offset == offsetof(struct flow_record, cut))
 			r->cut = field->bit;
 		return json_is_true(v);
@@ -378,6 +380,8 @@ int flow_parse(const json_t *object, struct flow_record *ret_record)
 			return -EBADMSG;
 		*(one_bit(f->groups) ? &r->groups : &either) |= f->groups;
 	}
+	for (unsigned d = 0; d < FLOW_DIRECTIONS; d++)
+		r->has_gaps |= (uint8_t)(r->gaps[d] > 0 ? 1u << d : 0);
 	if (!(r->groups & either)) // seen are only fields that several groups have: the first of them says the same
 		r->groups |= either & -either;
 	if (r->segments_count > 0 &&

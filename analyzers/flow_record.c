@@ -41,6 +41,16 @@ const struct flow_field flow_fields[] = {
 	{"tcp.urg", FLOW_KIND_FLAG, AT(tcp_flags_both), TCP_URG, FLOW_GROUP_TCP, "likewise"},
 	{"tcp.ecn", FLOW_KIND_FLAG, AT(tcp_flags_both), TCP_ECE, FLOW_GROUP_TCP, "likewise"},
 	{"tcp.cwr", FLOW_KIND_FLAG, AT(tcp_flags_both), TCP_CWR, FLOW_GROUP_TCP, "likewise"},
+	{"tcp.ts_gap", FLOW_KIND_FLAG, AT(has_gaps), 1 << FLOW_TO_SERVER, FLOW_GROUP_TCP, "true when payload from src_ip was acknowledged and never seen"},
+	{"tcp.tc_gap", FLOW_KIND_FLAG, AT(has_gaps), 1 << FLOW_TO_CLIENT, FLOW_GROUP_TCP, "the same to src_ip"},
+	{"tcp.acked_bytes_toserver", FLOW_KIND_COUNT, AT(acked_bytes[FLOW_TO_SERVER]), 0, FLOW_GROUP_TCP, "payload from src_ip that was acknowledged"},
+	{"tcp.acked_bytes_toclient", FLOW_KIND_COUNT, AT(acked_bytes[FLOW_TO_CLIENT]), 0, FLOW_GROUP_TCP, "the same to src_ip"},
+	{"tcp.missed_bytes_toserver", FLOW_KIND_COUNT, AT(missed_bytes[FLOW_TO_SERVER]), 0, FLOW_GROUP_TCP, "of these, never seen"},
+	{"tcp.missed_bytes_toclient", FLOW_KIND_COUNT, AT(missed_bytes[FLOW_TO_CLIENT]), 0, FLOW_GROUP_TCP, "the same to src_ip"},
+	{"tcp.gaps_toserver", FLOW_KIND_COUNT, AT(gaps[FLOW_TO_SERVER]), 0, FLOW_GROUP_TCP, "in so many pieces"},
+	{"tcp.gaps_toclient", FLOW_KIND_COUNT, AT(gaps[FLOW_TO_CLIENT]), 0, FLOW_GROUP_TCP, "the same to src_ip"},
+	{"tcp.unseen_bytes_toserver", FLOW_KIND_COUNT, AT(unseen_bytes[FLOW_TO_SERVER]), 0, FLOW_GROUP_TCP, "payload from src_ip that was acknowledged when no packet from there was seen: not counted as missed"},
+	{"tcp.unseen_bytes_toclient", FLOW_KIND_COUNT, AT(unseen_bytes[FLOW_TO_CLIENT]), 0, FLOW_GROUP_TCP, "the same to src_ip"},
 	{"tunnel.kind", FLOW_KIND_TUNNEL_KIND, AT(tunnel.kind), 0, FLOW_GROUP_TUNNEL, "the innermost tunnel around the flow: ipip, gre, erspan, vxlan, geneve, gtpu"},
 	{"tunnel.id", FLOW_KIND_U32, AT(tunnel.id), 0, FLOW_GROUP_TUNNEL, "VNI, GRE key, ERSPAN session, GTP TEID of the first packet"},
 	{"tunnel.src_ip", FLOW_KIND_TUNNEL_ADDR, AT(tunnel.src), 0, FLOW_GROUP_TUNNEL, "the tunnel's ends, of the first packet"},
@@ -98,6 +108,8 @@ bool flow_field_present(const struct flow_field *field, const struct flow_record
 	switch (field->kind) {
 	case FLOW_KIND_FLAG:
 		return (*at & field->bit) != 0;
+	case FLOW_KIND_COUNT:
+		return *(const uint64_t *)(const void *)at != 0;
 	case FLOW_KIND_VLANS:
 		return r->vlan_count > 0;
 	case FLOW_KIND_CHARS:

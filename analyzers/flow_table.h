@@ -36,6 +36,7 @@ struct flow {
 	uint16_t app_master, app_proto, app_category;
 	uint8_t app_confidence;
 	uint32_t app_state; // FLOW_NONE: none
+	uint32_t gap;       // of tcp_gap.h; 0: none
 	uint64_t app_risk;
 	char *app_texts;
 };

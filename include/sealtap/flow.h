@@ -113,6 +113,9 @@ struct flow_record {
 	uint64_t pkts[FLOW_DIRECTIONS];
 	uint64_t bytes[FLOW_DIRECTIONS];    // on the wire, with the link header of the flow's own level
 	uint64_t ip_bytes[FLOW_DIRECTIONS]; // with IP header, without the link's
+	// TCP payload, by acknowledgements (analyzers/tcp_gap.h).
+	uint64_t acked_bytes[FLOW_DIRECTIONS], missed_bytes[FLOW_DIRECTIONS], gaps[FLOW_DIRECTIONS];
+	uint64_t unseen_bytes[FLOW_DIRECTIONS];
 	uint8_t src[FLOW_ADDR_LEN], dest[FLOW_ADDR_LEN];
 	uint16_t src_port, dest_port;
 	uint16_t vlan[FLOW_VLANS_MAX];
@@ -120,6 +123,7 @@ struct flow_record {
 	uint8_t ip_version, proto;
 	uint8_t icmp_type, icmp_code;
 	uint8_t tcp_flags[FLOW_DIRECTIONS], tcp_flags_both;
+	uint8_t has_gaps;      // a bit for each direction: 1 << FLOW_TO_SERVER
 	uint8_t state, reason; // enum flow_state, enum flow_reason
 	uint8_t cut;           // 1: it has reached the cutoff of the recording
 	uint32_t groups;       // FLOW_GROUP_*
@@ -145,6 +149,7 @@ struct flow_record {
 
 enum flow_kind {
 	FLOW_KIND_U64,
+	FLOW_KIND_COUNT, // uint64_t; only when not 0
 	FLOW_KIND_U16,
 	FLOW_KIND_U8,
 	FLOW_KIND_TIME,     // uint64_t, ns since 1970; RFC 3339

@@ -98,6 +98,19 @@ int flow_print(enum flow_output output, const struct flow_record *record)
 	return r;
 }
 
+static double percent(const struct tcp_gap_stats *s)
+{
+	return s->acked_bytes > 0 ? 100.0 * (double)s->missed_bytes / (double)s->acked_bytes : 0;
+}
+
+static json_t *gap_json(const struct tcp_gap_stats *s)
+{
+	return json_pack("{s:I, s:I, s:f, s:I, s:I, s:I, s:I, s:I}", "acked_bytes", (json_int_t)s->acked_bytes,
+	        "missed_bytes", (json_int_t)s->missed_bytes, "missed_percent", percent(s), "gaps", (json_int_t)s->gaps,
+	        "one_sided_bytes", (json_int_t)s->one_sided_bytes, "implausible", (json_int_t)s->implausible,
+	        "flows_left_out", (json_int_t)s->flows_left_out, "holes_dropped", (json_int_t)s->holes_dropped);
+}
+
 static void summary_json(const struct flow_meter_stats *s, uint64_t shown, bool beyond_signed, const char *result)
 {
 	json_t *o = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "result", result, "flows",
@@ -109,6 +122,7 @@ static void summary_json(const struct flow_meter_stats *s, uint64_t shown, bool 
 
 	json_object_set_new(o, "evicted", json_integer((json_int_t)s->table.ended[FLOW_REASON_FORCED]));
 	json_object_set_new(o, "flows_now_max", json_integer((json_int_t)s->table.now_max));
+	json_object_set_new(o, "tcp", gap_json(&s->gap));
 	if (dpi_library()) {
 		json_object_set_new(o, "dpi", json_string(dpi_library()));
 		json_object_set_new(o, "dpi_given_up_early", json_integer((json_int_t)s->dpi.given_up_early));
@@ -125,8 +139,30 @@ static void part(uint64_t n, const char *what)
 		fprintf(stderr, ", %" PRIu64 " %s", n, what);
 }
 
-void flow_print_summary(
-        const struct flow_meter_stats *s, uint64_t shown, bool beyond_signed, const char *result, bool json)
+static void print_gaps(const struct tcp_gap_stats *s, bool complete)
+{
+	if (s->missed_bytes > 0)
+		fprintf(stderr,
+		        "sealtap flows: TCP payload acknowledged but never seen: %" PRIu64 " of %" PRIu64
+		        " bytes (%.3g %%), in %" PRIu64 " gaps: about so much was lost before the sensor%s",
+		        s->missed_bytes, s->acked_bytes, percent(s), s->gaps,
+		        complete ? "" : ", or by it: sealtap verify tells what it knows to be missing");
+	else if (s->acked_bytes > 0)
+		fprintf(stderr, "sealtap flows: TCP payload acknowledged but never seen: none of %" PRIu64 " bytes",
+		        s->acked_bytes);
+	else if (s->one_sided_bytes > 0)
+		fprintf(stderr, "sealtap flows: TCP is seen from one side only");
+	else
+		return;
+	part(s->one_sided_bytes, "bytes acknowledged to senders of whom no packet was seen: not counted");
+	part(s->implausible, "packets with sequence numbers that lead nowhere");
+	part(s->flows_left_out, "flows left out, for want of memory");
+	part(s->holes_dropped, "gaps left out, for want of memory");
+	fputc('\n', stderr);
+}
+
+void flow_print_summary(const struct flow_meter_stats *s, uint64_t shown, bool complete, bool beyond_signed,
+        const char *result, bool json)
 {
 	if (json) {
 		summary_json(s, shown, beyond_signed, result);
@@ -146,6 +182,7 @@ void flow_print_summary(
 	part(s->dpi.given_up_early, "flows not looked into to the end, for want of memory");
 	part(s->dpi.texts_dropped, "flows without names, for want of memory");
 	fputc('\n', stderr);
+	print_gaps(&s->gap, complete);
 	if (beyond_signed)
 		fprintf(stderr, "sealtap flows: the last packets stand behind what the recording has signed so far\n");
 }

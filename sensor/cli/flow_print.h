@@ -9,6 +9,6 @@ enum flow_output { FLOW_OUTPUT_NONE, FLOW_OUTPUT_TABLE, FLOW_OUTPUT_JSON, FLOW_O
 void flow_print_header(enum flow_output output);
 // 0, or -ENOMEM. Whether it could be written is asked of stdout at the end.
 int flow_print(enum flow_output output, const struct flow_record *record);
-// What became of all packets: a line for people or an object, on standard error.
-void flow_print_summary(
-        const struct flow_meter_stats *stats, uint64_t shown, bool beyond_signed, const char *result, bool json);
+// What became of all packets: lines for people or an object, on standard error. complete: the recording lost nothing.
+void flow_print_summary(const struct flow_meter_stats *stats, uint64_t shown, bool complete, bool beyond_signed,
+        const char *result, bool json);

@@ -98,7 +98,7 @@ static int tell(struct flows *f, int error)
 	if (error < 0)
 		return cli_fail(CLI_UNREADABLE, "flows", "cannot go on: %s", strerror(-error));
 	flow_meter_stats(f->reading.meter, &stats);
-	flow_print_summary(&stats, f->shown, f->reading.beyond_signed,
+	flow_print_summary(&stats, f->shown, f->reading.report->complete == COMPLETE_YES, f->reading.beyond_signed,
 	        code == CLI_OK ? "done" : verdict_word((enum verdict)code), json);
 	return code;
 }

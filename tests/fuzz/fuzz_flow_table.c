@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Any sequence of packets at any times in a small table: every packet is in exactly one record, no record ends before
-// it begins, the table never holds more than it may.
+// it begins, the table never holds more than it may. No record misses more payload than was acknowledged, and all of
+// them together say what the totals say.
 //
 // Input: for each packet a command byte (low bits choose the template, a bit each for direction, TCP flags and time),
-// then as many bytes as it says.
+// then as many bytes as it says. TCP has a byte each for its two numbers: steps of 64 about the place where numbers
+// begin anew, and in the two high bits jumps of 512 MiB.
 #include "analyzers/flow_format.h"
 #include "analyzers/flow_meter.h"
 #include "tests/fuzz/fuzz.h"
@@ -14,6 +16,7 @@
 
 struct seen {
 	uint64_t pkts, records;
+	struct tcp_gap_stats gap;
 };
 
 static void take(void *user, const struct flow_record *r)
@@ -28,6 +31,15 @@ static void take(void *user, const struct flow_record *r)
 	MUST(r->segments_count > 0);
 	seen->pkts += r->pkts[0] + r->pkts[1];
 	seen->records++;
+	for (unsigned d = 0; d < FLOW_DIRECTIONS; d++) {
+		MUST(r->missed_bytes[d] <= r->acked_bytes[d] && r->gaps[d] <= r->missed_bytes[d]);
+		MUST((r->gaps[d] > 0) == (r->missed_bytes[d] > 0) && (r->gaps[d] > 0) == (r->has_gaps >> d & 1));
+		MUST(r->unseen_bytes[d] == 0 || (r->acked_bytes[d] == 0 && r->pkts[d] == 0));
+		seen->gap.acked_bytes += r->acked_bytes[d];
+		seen->gap.missed_bytes += r->missed_bytes[d];
+		seen->gap.gaps += r->gaps[d];
+		seen->gap.one_sided_bytes += r->unseen_bytes[d];
+	}
 }
 
 struct input {
@@ -39,6 +51,14 @@ static uint8_t next(struct input *in)
 	return in->at < in->end ? *in->at++ : 0;
 }
 
+static void tcp_number(uint8_t head[4], uint8_t byte)
+{
+	const uint32_t n = UINT32_MAX - 2000 + (byte & 63u) * 64 + ((uint32_t)byte >> 6 << 29);
+
+	for (unsigned i = 0; i < 4; i++)
+		head[i] = (uint8_t)(n >> (24 - 8 * i));
+}
+
 // 10.0.0.x to 10.0.0.y, TCP or UDP or a fragment, or raw bytes.
 static size_t make(struct input *in, uint8_t command, uint8_t packet[300])
 {
@@ -47,6 +67,10 @@ static size_t make(struct input *in, uint8_t command, uint8_t packet[300])
 	uint8_t head[40] = {
 	        0x45, 0, 0, 0, 0, 7, 0, 0, 64, command & 1 ? 6 : 17, 0, 0, 10, 0, 0, a & 15, 10, 0, 0, a >> 4};
 
+	if ((command & 1) && (command & 7) != 7) {
+		tcp_number(head + 24, next(in));
+		tcp_number(head + 28, next(in));
+	}
 	payload = payload < (size_t)(in->end - in->at) ? payload : (size_t)(in->end - in->at);
 	if ((command & 7) == 7) { // as it is
 		memcpy(packet, in->at, payload);
@@ -107,6 +131,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	decoded = stats.ip + stats.inner;
 	MUST(stats.packets == stats.ip + stats.not_ip + stats.link_unknown + stats.malformed);
 	MUST(seen.pkts == decoded && seen.records == stats.records);
+	MUST(seen.gap.acked_bytes == stats.gap.acked_bytes && seen.gap.missed_bytes == stats.gap.missed_bytes);
+	MUST(seen.gap.gaps == stats.gap.gaps && seen.gap.one_sided_bytes == stats.gap.one_sided_bytes);
 	MUST(stats.table.now == 0 && stats.table.now_max <= FLOWS_MAX);
 	flow_meter_free(m);
 	return 0;

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -259,7 +260,8 @@ static struct flow_record full_record(void)
 }
 
 // An Ethernet frame of so many bytes on the wire from 10.0.0.1:1000 to 10.0.0.2:443, or back.
-static void send_tcp(struct flow_meter *m, uint8_t flags, uint32_t bytes, bool back, uint64_t ts_ns)
+static void send_segment(
+        struct flow_meter *m, uint8_t flags, uint16_t seq, uint16_t ack, uint32_t bytes, bool back, uint64_t ts_ns)
 {
 	uint8_t p[54] = {2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0, 0x45, 0, (uint8_t)((bytes - 14) >> 8),
 	        (uint8_t)(bytes - 14), 0, 0, 0, 0, 64, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2, 3, 232, 1, 187};
@@ -270,9 +272,16 @@ static void send_tcp(struct flow_meter *m, uint8_t flags, uint32_t bytes, bool b
 		p[29] = 2, p[33] = 1;
 		p[34] = 1, p[35] = 187, p[36] = 3, p[37] = 232;
 	}
+	p[40] = (uint8_t)(seq >> 8), p[41] = (uint8_t)seq;
+	p[44] = (uint8_t)(ack >> 8), p[45] = (uint8_t)ack;
 	p[46] = 0x50;
 	p[47] = flags;
 	flow_meter_packet(m, &packet);
+}
+
+static void send_tcp(struct flow_meter *m, uint8_t flags, uint32_t bytes, bool back, uint64_t ts_ns)
+{
+	send_segment(m, flags, 0, 0, bytes, back, ts_ns);
 }
 
 // What a recording with a cutoff of 1,000 bytes holds: connections that reached it say so, others on their ports do
@@ -311,6 +320,36 @@ static void flows_at_the_cutoff_say_so(void **state)
 		send_tcp(m, TCP_ACK, 1499, false, START);
 		flow_meter_end(m);
 		assert_int_equal(t.records[0].cut, 0);
+		flow_meter_free(m);
+	}
+}
+
+// 100 bytes were dropped before the sensor, and what comes after the cutoff was left out on purpose: FIN and RST alone
+// are recorded then.
+static void what_the_cutoff_left_out_is_not_missed(void **state)
+{
+	for (unsigned cutoff = 0; cutoff <= 1000; cutoff += 1000) {
+		struct flow_meter_stats stats;
+		struct taken t;
+		struct flow_meter *m = meter_new(&t);
+
+		flow_meter_cutoff(m, cutoff);
+		send_segment(m, TCP_SYN, 99, 0, 54, false, START);
+		send_segment(m, TCP_SYN | TCP_ACK, 199, 100, 54, true, START + 1);
+		send_segment(m, TCP_ACK, 200, 100, 254, true, START + 2);
+		send_segment(m, TCP_ACK, 500, 100, 254, true, START + 3);
+		send_segment(m, TCP_ACK, 100, 700, 54, false, START + 4);
+		send_segment(m, TCP_ACK, 700, 100, 554, true, START + 5);
+		send_segment(m, TCP_FIN | TCP_ACK, 5200, 100, 54, true, START + 6);
+		send_segment(m, TCP_FIN | TCP_ACK, 100, 5201, 54, false, START + 7);
+		flow_meter_end(m);
+		flow_meter_stats(m, &stats);
+		assert_int_equal(t.records[0].cut, cutoff != 0);
+		assert_int_equal(t.records[0].missed_bytes[FLOW_TO_CLIENT], cutoff ? 100 : 4100);
+		assert_int_equal(t.records[0].acked_bytes[FLOW_TO_CLIENT], cutoff ? 500 : 5000);
+		assert_int_equal(t.records[0].has_gaps, 1 << FLOW_TO_CLIENT);
+		assert_int_equal(stats.gap.missed_bytes, cutoff ? 100 : 4100);
+		assert_int_equal(stats.gap.implausible, 0);
 		flow_meter_free(m);
 	}
 }
@@ -403,6 +442,38 @@ static long resident_kib(void)
 	return kib;
 }
 
+static struct flow_meter *million_new(uint64_t *counted)
+{
+	const struct flow_meter_config config = {.flows_max = FLOW_TABLE_FLOWS,
+	        .seed = 3,
+	        .idle_other_ns = 60 * S,
+	        .idle_tcp_ns = 60 * S,
+	        .dpi = dpi_library() != NULL,
+	        .record = drop,
+	        .user = counted};
+	struct flow_meter *m;
+
+	*counted = 0;
+	malloc_trim(0); // what earlier tests gave back is nobody's
+	assert_int_equal(flow_meter_new(&config, &m), 0);
+	return m;
+}
+
+static void million_end(struct flow_meter *m, const char *what, const uint64_t *counted, uint64_t packets)
+{
+	const long used = resident_kib();
+	struct flow_meter_stats stats;
+
+	flow_meter_stats(m, &stats);
+	assert_int_equal(stats.table.now, 1000000);
+	assert_int_equal(stats.table.ended[FLOW_REASON_FORCED], 0);
+	assert_true(used < 400 * 1000000 / 1024);
+	flow_meter_end(m);
+	assert_int_equal(*counted, packets);
+	flow_meter_free(m);
+	printf("a million %s: %ld KiB\n", what, used);
+}
+
 // Everything that a thread holds, with a million conversations under way that nDPI could not decide yet or that have a
 // name.
 static void a_million_conversations_in_400_mb(void **state)
@@ -412,34 +483,44 @@ static void a_million_conversations_in_400_mb(void **state)
 	        // a DNS query for name.of.a.host.example.org
 	        0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 4, 'n', 'a', 'm', 'e', 2, 'o', 'f', 7, 'e', 'x', 'a', 'm', 'p', 'l',
 	        'e', 3, 'o', 'r', 'g', 0, 0, 1, 0, 1, 0, 0, 0};
-	uint64_t counted = 0;
-	const struct flow_meter_config config = {.flows_max = FLOW_TABLE_FLOWS,
-	        .seed = 3,
-	        .idle_other_ns = 60 * S,
-	        .dpi = dpi_library() != NULL,
-	        .record = drop,
-	        .user = &counted};
-	struct flow_meter_stats stats;
+	uint64_t counted;
 	struct flow_meter *m;
-	long used;
 
 	if (SANITIZED)
 		skip(); // a sanitizer keeps memory of its own beside every piece
-	assert_int_equal(flow_meter_new(&config, &m), 0);
+	m = million_new(&counted);
 	for (uint32_t i = 0; i < 1000000; i++) {
 		packet[13] = (uint8_t)(i >> 16), packet[14] = (uint8_t)(i >> 8), packet[15] = (uint8_t)i;
 		packet[22] = 0, packet[23] = i % 2 ? 53 : 77;
 		send(m, packet, sizeof(packet), START + i * (S / 100000), 0);
 	}
-	used = resident_kib();
+	million_end(m, "conversations", &counted, 1000000);
+}
+
+// A million connections that lose packets before the sensor: those that are not followed are counted.
+static void a_million_connections_in_400_mb(void **state)
+{
+	uint8_t packet[] = {0x45, 0, 0, 44, 0, 0, 0, 0, 64, 6, 0, 0, 10, 0, 0, 0, 192, 0, 2, 1, 0x30, 0x39, 0, 80, 0, 0,
+	        0, 0, 0, 0, 0, 0, 0x50, TCP_ACK, 1, 0, 0, 0, 0, 0, 1, 2, 3, 4};
+	struct flow_meter_stats stats;
+	uint64_t counted;
+	struct flow_meter *m;
+
+	if (SANITIZED)
+		skip();
+	m = million_new(&counted);
+	for (unsigned sent = 0; sent < 5; sent++) {
+		for (uint32_t i = 0; i < 1000000; i++) {
+			packet[13] = (uint8_t)(i >> 16), packet[14] = (uint8_t)(i >> 8), packet[15] = (uint8_t)i;
+			packet[33] = sent == 0 ? TCP_SYN | TCP_ACK : TCP_ACK;
+			packet[27] = (uint8_t)(sent * 100); // 96 bytes are missing before each
+			send(m, packet, sizeof(packet), START + i * (S / 100000), 0);
+		}
+	}
 	flow_meter_stats(m, &stats);
-	assert_int_equal(stats.table.now, 1000000);
-	assert_int_equal(stats.table.ended[FLOW_REASON_FORCED], 0);
-	assert_true(used < 400 * 1000000 / 1024);
-	flow_meter_end(m);
-	assert_int_equal(counted, 1000000);
-	flow_meter_free(m);
-	printf("a million conversations: %ld KiB\n", used);
+	assert_int_equal(stats.gap.flows_left_out, 1000000 - FLOW_TABLE_FLOWS / 2 - 1);
+	assert_true(stats.gap.holes_dropped > 1000000);
+	million_end(m, "connections", &counted, 5000000);
 }
 
 int main(void)
@@ -453,11 +534,13 @@ int main(void)
 	        cmocka_unit_test(flows_that_wait_longest_are_given_up),
 	        cmocka_unit_test(community_ids_are_the_published_ones),
 	        cmocka_unit_test(flows_at_the_cutoff_say_so),
+	        cmocka_unit_test(what_the_cutoff_left_out_is_not_missed),
 	        cmocka_unit_test(fields_have_one_name_each),
 	        cmocka_unit_test(docs_list_every_field),
 	        cmocka_unit_test(json_is_eve),
 	        cmocka_unit_test(csv_has_every_column_and_no_formula),
 	        cmocka_unit_test(a_million_conversations_in_400_mb),
+	        cmocka_unit_test(a_million_connections_in_400_mb),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

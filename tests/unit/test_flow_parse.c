@@ -30,6 +30,10 @@
 	       "\"tcp_flags_ts\":\"1a\",\"tcp_flags_tc\":\"13\",\"syn\":true,\"fin\":true,\"psh\":true,\"ack\":true}"  \
 	       "," FLOW
 
+#define GAPS(...)                                                                                                      \
+	"{" COMMON "\"src_port\":1000,\"dest_port\":443,\"proto\":\"TCP\",\"tcp\":{\"tcp_flags\":\"00\","              \
+	"\"tcp_flags_ts\":\"00\",\"tcp_flags_tc\":\"00\"," __VA_ARGS__ "}," FLOW "}"
+
 static int parse(const char *line, struct flow_record *ret_record, json_t **ret_object)
 {
 	*ret_object = flow_line_load(line, strlen(line));
@@ -69,6 +73,14 @@ static void a_line_gives_its_values(void **state)
 	assert_int_equal(r.tcp_flags[FLOW_TO_CLIENT], TCP_FIN | TCP_SYN | TCP_ACK);
 	assert_int_equal(r.groups, FLOW_GROUP_PORTS | FLOW_GROUP_TCP | FLOW_GROUP_TLS);
 	json_decref(o);
+	assert_int_equal(parse(GAPS("\"ts_gap\":true,\"acked_bytes_toserver\":9,\"missed_bytes_toserver\":5,"
+	                            "\"gaps_toserver\":1,\"unseen_bytes_toclient\":7"),
+	                         &r, &o),
+	        0);
+	assert_int_equal(r.missed_bytes[FLOW_TO_SERVER], 5);
+	assert_int_equal(r.unseen_bytes[FLOW_TO_CLIENT], 7);
+	assert_int_equal(r.has_gaps, 1 << FLOW_TO_SERVER);
+	json_decref(o);
 }
 
 // Each of these differs in one thing from a line that is taken.
@@ -82,10 +94,12 @@ static void what_no_record_can_be_is_refused(void **state)
 	        "{" UDP ",\"app_proto\":\"0123456789012345678901234567890123\"}",
 	        "{" UDP ",\"app_proto\":\"a\\u001b[2J\"}", "{" UDP ",\"dns\":{\"rrname\":\"a\\u0000b\"}}",
 	        "{" UDP ",\"dns\":{\"rrname\":\"\\u00e9\"}}", "{" UDP ",\"dns\":{\"rrname\":7}}",
-	        "{" UDP ",\"tcp\":{\"syn\":true}}", "{" UDP ",\"icmp_type\":256}", "{" UDP ",\"icmp_type\":8}",
-	        "{" UDP ",\"icmp_type\":-1,\"icmp_code\":0}", "{" UDP ",\"icmp_type\":1.5,\"icmp_code\":0}",
-	        "{" UDP ",\"ndpi\":{\"risks\":[]}}", "{" UDP ",\"ndpi\":{\"risks\":[7]}}",
-	        "{" UDP ",\"sealtap\":{\"lane\":1}}",
+	        "{" UDP ",\"tcp\":{\"syn\":true}}", GAPS("\"missed_bytes_toserver\":5,\"gaps_toserver\":1"),
+	        GAPS("\"ts_gap\":true,\"missed_bytes_toserver\":5,\"gaps_toclient\":1"),
+	        GAPS("\"ts_gap\":true,\"missed_bytes_toserver\":0,\"gaps_toserver\":1"), "{" UDP ",\"icmp_type\":256}",
+	        "{" UDP ",\"icmp_type\":8}", "{" UDP ",\"icmp_type\":-1,\"icmp_code\":0}",
+	        "{" UDP ",\"icmp_type\":1.5,\"icmp_code\":0}", "{" UDP ",\"ndpi\":{\"risks\":[]}}",
+	        "{" UDP ",\"ndpi\":{\"risks\":[7]}}", "{" UDP ",\"sealtap\":{\"lane\":1}}",
 	        "{" UDP ",\"sealtap\":{\"lane\":1,\"segments\":[{\"lane\":2,\"first\":3,\"last\":4}]}}",
 	        "{" UDP ",\"sealtap\":{\"lane\":2,\"segments\":[{\"lane\":2,\"first\":3}]}}",
 	        "{" UDP ",\"sealtap\":{\"lane\":2,\"segments\":[{\"more\":true}]}}",

@@ -28,6 +28,9 @@ struct sandbox {
 	unsigned read_dir_count;
 };
 
+// For the supervisor, at its start: of its capabilities, those that no process of the tree uses go for good. It keeps
+// user, files and system calls, for a recorder that it starts anew inherits every limit and opens its sources first.
+void sandbox_supervisor(void);
 // For SANDBOX_RECORDER_THREADS, before the driver opens and starts its threads. These can never write a file but below
 // write_dirs and what exists below /dev and /sys, and gain nothing by exec; but they may open what their user may read,
 // for sandbox_enter's Landlock binds only its caller and the threads made later. Its user id, which takes the

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "sensor/ipc/roles.h"
+#include "sensor/sandbox/sandbox.h"
 #include "sensor/supervisor/run_state.h"
 
 static int signals_open(void)
@@ -60,6 +61,7 @@ int main(void)
 
 	umask(027);
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	sandbox_supervisor();
 	signals = signals_open();
 	if (signals < 0 || run_start(&run, ROLE_JOB_FD, SUPERVISOR_KEY_FD, SUPERVISOR_ORIGINS_FD, &e) < 0) {
 		fprintf(stderr, "sealtap: %s\n", e.code ? e.text : strerror(errno));

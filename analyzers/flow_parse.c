@@ -46,7 +46,7 @@ static bool no_controls(const char *text, size_t len)
 
 static bool short_and_safe(const char *text)
 {
-	return !text || (strnlen(text, FLOW_VALUE_MAX) < FLOW_VALUE_MAX && safe(text, strlen(text)));
+	return !text || (strlen(text) < FLOW_VALUE_MAX && safe(text, strlen(text)));
 }
 
 bool flow_texts_safe(const struct flow_record *r)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -10,8 +11,16 @@
 
 #include "analyzers/flow_pack.h"
 #include "sensor/cli/cli.h"
+#include "sensor/cli/run_options.h"
 #include "sensor/ipc/roles.h"
 #include "sensor/ipc/spawn.h"
+
+void flow_export_begin(struct flow_export *x)
+{
+	flow_export_option(x, (char *)"--wait", NULL);
+	snprintf(x->uid, sizeof(x->uid), "%u", run_exporter_uid());
+	flow_export_option(x, (char *)"--uid", x->uid);
+}
 
 bool flow_export_option(struct flow_export *x, char *option, char *value)
 {

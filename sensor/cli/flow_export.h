@@ -13,11 +13,14 @@
 
 struct flow_export {
 	char *argv[FLOW_EXPORT_ARGS_MAX + 3];
+	char uid[16];
 	unsigned argc; // 0: nothing was asked for
 	int fd;        // where records go, -1 before the start
 	pid_t pid;
 };
 
+// The options that all have.
+void flow_export_begin(struct flow_export *x);
 // One option of the exporter with its value. False when there are too many.
 bool flow_export_option(struct flow_export *x, char *option, char *value);
 int flow_export_start(struct flow_export *x, struct error *e);

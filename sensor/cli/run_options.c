@@ -24,6 +24,7 @@
 #define KEEPER_UID 61802u
 #define INSPECTOR_UID 61803u
 #define FLOWLOG_UID 61804u
+#define EXPORTER_UID 61805u
 
 void run_options_init(struct run_options *o, const char *verb)
 {
@@ -46,6 +47,7 @@ void run_options_init(struct run_options *o, const char *verb)
 	                   : cores > 64                 ? 64
 	                                                : (uint64_t)cores,
 	};
+	export_options_init(&o->export);
 }
 
 bool *run_options_flag(struct run_options *o, const char *name)
@@ -277,6 +279,8 @@ int run_options_set(struct run_options *o, const char *name, const char *value, 
 		return number(name, value, 10, 10000, &o->flush_ms, e);
 	if (strcmp(name, "segment-size") == 0)
 		return number(name, value, 1, 65536, &o->segment_mib, e);
+	if (export_options_has(name) && strcmp(o->verb, "capture") == 0)
+		return export_options_set(&o->export, name, value, e);
 	return error_set(e, -EINVAL, "unknown option \"%s\"", name);
 }
 
@@ -332,6 +336,11 @@ static uint32_t role_uid(const char *user, uint32_t otherwise)
 	if (geteuid() != 0)
 		return UINT32_MAX;
 	return pw ? pw->pw_uid : otherwise;
+}
+
+uint32_t run_exporter_uid(void)
+{
+	return role_uid("sealtap-exporter", EXPORTER_UID);
 }
 
 static void join_arguments(int argc, char **argv, char *out, size_t size)
@@ -415,6 +424,12 @@ int run_options_job(const struct run_options *o, enum job_kind kind, unsigned so
 	job->role_uid[JOB_KEEPER] = role_uid("sealtap-keeper", KEEPER_UID);
 	job->role_uid[JOB_INSPECTOR] = role_uid("sealtap-inspector", INSPECTOR_UID);
 	job->role_uid[JOB_FLOWLOG] = role_uid("sealtap-flowlog", FLOWLOG_UID);
+	job->role_uid[JOB_EXPORTER] = run_exporter_uid();
+	r = export_options_job(&o->export, job->flows, job, e);
+	if (r < 0) {
+		free(job);
+		return r;
+	}
 	*ret_job = job;
 	return 0;
 }

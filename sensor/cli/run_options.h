@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "sensor/cli/export_options.h"
 #include "sensor/ipc/job.h"
 
 struct run_options {
@@ -46,7 +47,8 @@ struct run_options {
 	uint64_t keep_ns;
 	uint64_t min_free; // bytes, or, when this is not 0:
 	uint64_t min_free_percent;
-	uint64_t cutoff_bytes; // 0: none
+	uint64_t cutoff_bytes;        // 0: none
+	struct export_options export; // of capture
 };
 
 // struct option.val of long options; the letters i, o and h mean interface, output and help.
@@ -67,5 +69,6 @@ int run_options_read(struct run_options *o, const char *path, struct error *e);
 // The job for these options; sources are filled in by the caller.
 int run_options_job(const struct run_options *o, enum job_kind kind, unsigned sources, int argc, char **argv,
         struct job **ret_job, struct error *e);
+uint32_t run_exporter_uid(void); // whom sealtap-exporter shall be; UINT32_MAX: whoever we are
 // Becomes the supervisor. Returns an exit code only when that fails.
 int run_supervisor(const struct run_options *o, const struct job *job);

@@ -143,6 +143,36 @@ static void print_inspection(const struct control_inspection *i)
 	printf("\n");
 }
 
+static void print_exports(const struct control_run *r)
+{
+	for (uint32_t i = 0; i < r->exports; i++) {
+		const struct control_export *x = &r->export[i];
+		const struct export_progress *p = &x->progress;
+
+		printf("  export        ");
+		print_safe(stdout, x->target);
+		printf(": %" PRIu64 " records delivered, %" PRIu64 " waiting and ", p->delivered, p->waiting);
+		print_size((double)p->behind_bytes);
+		printf(" of files behind");
+		if (p->dropped)
+			printf(", %" PRIu64 " dropped", p->dropped);
+		if (p->refused)
+			printf(", %" PRIu64 " refused", p->refused);
+		if (p->malformed)
+			printf(", %" PRIu64 " malformed", p->malformed);
+		if (p->breaks)
+			printf(", %" PRIu64 " breaks", p->breaks);
+		printf("; %s", !x->running ? "no exporter runs" : p->broken ? "standing still" : "running");
+		if (p->error[0]) {
+			printf("; last error: ");
+			print_safe(stdout, p->error);
+		}
+		printf("\n");
+	}
+	if (r->exporter_deaths)
+		printf("  exporters     %u died\n", r->exporter_deaths);
+}
+
 static void print_driver(const struct counters *c, unsigned bit, uint64_t value)
 {
 	if (c->driver_mask & bit)
@@ -216,6 +246,7 @@ void status_print(const struct run_seen *run)
 	print_head(&run->is);
 	print_amounts(&run->is);
 	print_inspection(&run->is.inspection);
+	print_exports(&run->is);
 	print_ledger(&run->is);
 	if (run->is.lanes == 0) {
 		printf("  nothing has been received yet\n");
@@ -263,6 +294,25 @@ static json_t *inspection_json(const struct control_inspection *i)
 	        (json_int_t)i->records_lost);
 }
 
+static json_t *exports_json(const struct control_run *r)
+{
+	json_t *all = json_array();
+
+	for (uint32_t i = 0; i < r->exports; i++) {
+		const struct export_progress *p = &r->export[i].progress;
+
+		json_array_append_new(
+		        all, json_pack("{s:o, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "target",
+		                     text(r->export[i].target), "running", (int)r->export[i].running, "broken",
+		                     (int)p->broken, "delivered", (json_int_t)p->delivered, "waiting",
+		                     (json_int_t)p->waiting, "behind_bytes", (json_int_t)p->behind_bytes, "dropped",
+		                     (json_int_t)p->dropped, "refused", (json_int_t)p->refused, "malformed",
+		                     (json_int_t)p->malformed, "breaks", (json_int_t)p->breaks, "last_error",
+		                     text(p->error)));
+	}
+	return all;
+}
+
 json_t *status_json(const struct run_seen *run)
 {
 	const struct control_run *r = &run->is;
@@ -293,6 +343,8 @@ json_t *status_json(const struct run_seen *run)
 	json_object_set_new(o, "level", json_integer(s->level));
 	json_object_set_new(o, "level_ceiling", json_integer(r->level_ceiling));
 	json_object_set_new(o, "inspection", inspection_json(&r->inspection));
+	json_object_set_new(o, "exports", exports_json(r));
+	json_object_set_new(o, "exporter_deaths", json_integer(r->exporter_deaths));
 	json_object_set_new(o, "pool",
 	        json_pack("{s:I, s:I, s:o}", "blocks", (json_int_t)s->pool_blocks, "free", (json_int_t)s->pool_free,
 	                "stall_ms",

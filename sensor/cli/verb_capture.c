@@ -51,6 +51,17 @@ static const char help[] =
         "                                 kept free for receiving)\n"
         "      --no-flows                 do not inspect flows while recording; `sealtap flows` does it later\n"
         "      --flow-threads N           threads that inspect (default: one for eight cores)\n"
+        "      --ipfix tcp|udp|tls:HOST:PORT\n"
+        "                                 send flow records there while they come; may be repeated, as the next one\n"
+        "      --kafka BROKER[,BROKER]/TOPIC\n"
+        "                                 the same, as JSON\n"
+        "      --ca FILE --cert FILE --cert-key FILE\n"
+        "                                 of TLS: whom to believe (default: the system's), our certificate, its key\n"
+        "      --deliver-within TIME      what a target has to take the rest at the end (default 30s); ^C cuts it "
+        "short\n"
+        "      --export-behind SIZE       flow files that a target may be behind; beyond, the oldest records that "
+        "were\n"
+        "                                 not read yet are not sent to it (default 1G)\n"
         "      --flush-ms N               a crash of a process costs at most so much (default 1000)\n"
         "      --driver afpacket|dpdk|pcap|xdp\n"
         "                                 how to capture (default afpacket). afpacket sees a copy of every frame, "
@@ -69,7 +80,8 @@ static const char help[] =
         "      --config FILE              YAML with any of these options as `name: value`; flags override it\n"
         "      --json                     a line of JSON at the end, on stdout\n"
         "\n"
-        "Exit: 0 done, 1 failed, 2 usage, 3 interface or disk could not be used.\n";
+        "Exit: 0 done, 1 failed, 2 usage, 3 interface or disk could not be used,\n"
+        "4 recorded, but not all flow records could be delivered.\n";
 
 static const struct option options[] = {
         {"interface", required_argument, NULL, 'i'},
@@ -106,6 +118,13 @@ static const struct option options[] = {
         {"json", no_argument, NULL, RUN_FLAG},
         {"no-flows", no_argument, NULL, RUN_FLAG},
         {"flow-threads", required_argument, NULL, RUN_NAMED},
+        {"ipfix", required_argument, NULL, RUN_NAMED},
+        {"kafka", required_argument, NULL, RUN_NAMED},
+        {"ca", required_argument, NULL, RUN_NAMED},
+        {"cert", required_argument, NULL, RUN_NAMED},
+        {"cert-key", required_argument, NULL, RUN_NAMED},
+        {"deliver-within", required_argument, NULL, RUN_NAMED},
+        {"export-behind", required_argument, NULL, RUN_NAMED},
         {"no-promisc", no_argument, NULL, RUN_FLAG},
         {"help", no_argument, NULL, 'h'},
         {0},

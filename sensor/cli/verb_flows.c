@@ -186,7 +186,7 @@ static bool add_export(struct flows *f, const char *name, char *value)
 	        {"cert", (char *)"--cert"}, {"cert-key", (char *)"--key"}};
 
 	if (f->export.argc == 0)
-		flow_export_option(&f->export, (char *)"--wait", NULL);
+		flow_export_begin(&f->export);
 	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
 		if (strcmp(known[i].name, name) == 0)
 			return flow_export_option(&f->export, known[i].option, value);

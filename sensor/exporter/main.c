@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // sealtap-exporter: gives flow records to collectors and brokers. It has the network and flow records, and neither
-// packets nor keys. Records come one a datagram on descriptor EXPORTER_RECORDS_FD (analyzers/flow_pack.h), from a
-// process that parses hostile bytes and is believed nothing; the end of them ends this process, when all is delivered
-// or the time for it is over.
+// packets nor keys of a recording. Without arguments it is a role of a run (live.h). Else, for `sealtap flows`, records
+// come one a datagram on descriptor EXPORTER_RECORDS_FD (analyzers/flow_pack.h), from a process that parses hostile
+// bytes and is believed nothing; the end of them ends this process, when all is delivered or the time for it is over.
+// With
+// --check it only says whether targets and certificates are such.
 //
 // Exit: 0 all delivered, 1 our own failure, 2 usage, 4 not all could be delivered.
 #include <errno.h>
@@ -16,17 +18,21 @@
 #include <sys/socket.h>
 
 #include "analyzers/flow_pack.h"
+#include "sensor/exporter/live.h"
 #include "sensor/exporter/outlet.h"
 #include "sensor/ipc/roles.h"
+#include "sensor/sandbox/sandbox.h"
 
 #define FINISH_MS_DEFAULT 30000
 
 struct exporter {
-	struct outlet *outlets[EXPORT_TARGETS_MAX];
+	struct outlet *outlets[JOB_EXPORTS_MAX];
 	unsigned count;
 	uint64_t malformed;
 	bool wait; // for collectors; else what they do not take in time is dropped
 	bool json;
+	bool check;
+	uint32_t uid;
 	int finish_ms;
 };
 
@@ -34,20 +40,6 @@ static int usage_error(const char *text)
 {
 	fprintf(stderr, "sealtap-exporter: %s\n", text);
 	return 2;
-}
-
-static int add_sink(struct exporter *x, struct sink *sink)
-{
-	if (x->count == EXPORT_TARGETS_MAX) {
-		sink->ops->free(sink);
-		return usage_error("too many targets");
-	}
-	if (outlet_new(sink, NULL, &x->outlets[x->count]) < 0) {
-		fprintf(stderr, "sealtap-exporter: out of memory\n");
-		return 1;
-	}
-	x->count++;
-	return 0;
 }
 
 static int receive(struct exporter *x, int fd)
@@ -111,21 +103,27 @@ int main(int argc, char **argv)
 	        {"kafka", required_argument, NULL, 'k'}, {"ca", required_argument, NULL, 'a'},
 	        {"cert", required_argument, NULL, 'c'}, {"key", required_argument, NULL, 'y'},
 	        {"domain", required_argument, NULL, 'd'}, {"finish-ms", required_argument, NULL, 'f'},
-	        {"wait", no_argument, NULL, 'w'}, {"json", no_argument, NULL, 'j'}, {0}};
+	        {"wait", no_argument, NULL, 'w'}, {"json", no_argument, NULL, 'j'},
+	        {"uid", required_argument, NULL, 'u'}, {"check", no_argument, NULL, 'e'}, {0}};
 	struct sink_config config = {.domain = 1};
-	struct exporter x = {.finish_ms = FINISH_MS_DEFAULT};
-	const char *targets[EXPORT_TARGETS_MAX];
-	char kinds[EXPORT_TARGETS_MAX];
+	struct exporter x = {.finish_ms = FINISH_MS_DEFAULT, .uid = UINT32_MAX};
+	const char *targets[JOB_EXPORTS_MAX];
+	char kinds[JOB_EXPORTS_MAX];
+	struct sink *sinks[JOB_EXPORTS_MAX] = {NULL};
+	struct error e = {0};
 	unsigned count = 0;
 	int c, r = 0;
 
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	signal(SIGPIPE, SIG_IGN);
+	json_object_seed(0); // opens /dev/urandom
+	if (argc == 1)
+		return live_export();
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (c) {
 		case 'i':
 		case 'k':
-			if (count == EXPORT_TARGETS_MAX)
+			if (count == JOB_EXPORTS_MAX)
 				return usage_error("too many targets");
 			kinds[count] = (char)c;
 			targets[count++] = optarg;
@@ -151,6 +149,12 @@ int main(int argc, char **argv)
 		case 'j':
 			x.json = true;
 			break;
+		case 'u':
+			x.uid = (uint32_t)strtoul(optarg, NULL, 10);
+			break;
+		case 'e':
+			x.check = true;
+			break;
 		default:
 			return 2;
 		}
@@ -158,12 +162,23 @@ int main(int argc, char **argv)
 	if (!config.cert_file != !config.key_file)
 		return usage_error("a certificate and its key belong together");
 	for (unsigned i = 0; i < count && r == 0; i++) {
-		struct sink *sink = NULL;
-		struct error e = {0};
-
-		r = kinds[i] == 'i' ? sink_ipfix_new(targets[i], &config, &sink, &e)
-		                    : sink_kafka_new(targets[i], &config, &sink, &e);
-		r = r < 0 ? usage_error(e.text) : add_sink(&x, sink);
+		r = live_sink(
+		        kinds[i] == 'i' ? JOB_EXPORT_IPFIX : JOB_EXPORT_KAFKA, targets[i], &config, &sinks[i], &e);
+		if (r < 0)
+			return usage_error(e.text);
+	}
+	if (x.check)
+		return 0;
+	// Threads come after.
+	if (sandbox_enter(&(struct sandbox){.role = SANDBOX_EXPORTER, .uid = x.uid}, &e) < 0) {
+		fprintf(stderr, "sealtap-exporter: %s\n", e.text);
+		return 1;
+	}
+	for (; x.count < count; x.count++) {
+		if (outlet_new(sinks[x.count], NULL, &x.outlets[x.count]) < 0) {
+			fprintf(stderr, "sealtap-exporter: cannot start a thread for each target\n");
+			return 1;
+		}
 	}
 	if (r == 0 && receive(&x, EXPORTER_RECORDS_FD) < 0) {
 		fprintf(stderr, "sealtap-exporter: cannot receive: %s\n", strerror(errno));

@@ -9,18 +9,23 @@
 #include <time.h>
 
 #include "analyzers/flow_pack.h"
+#include "sensor/exporter/spool.h"
 
 #define BATCH 64u
 #define RETRY_FIRST_MS 100
 #define RETRY_MAX_MS 5000
-#define SETTLE_MS 20 // between two looks at what is settled
+#define SETTLE_MS 20      // between two looks at what is settled
+#define FILES_MS 200      // between two looks for what has been written
+#define BEHIND_MS 1000    // between two looks at how far behind it is
+#define DROP_AT_ONCE 4096 // records, before deliveries have their turn
+#define COUNT_MS 3000     // for counting what nobody took
 
 // One record, or a number of dropped ones.
 struct item {
 	struct item *next;
 	size_t len; // 0: dropped
 	uint64_t dropped;
-	struct export_position after;
+	struct flow_position after;
 	uint8_t packed[];
 };
 
@@ -31,10 +36,11 @@ struct outlet {
 	pthread_mutex_t lock;
 	pthread_cond_t more, less;
 	// Under the lock: what is not settled, the oldest first, and of it what is not given.
-	struct item *first, **last, *give;
+	struct item *first, **last, *newest, *give;
 	size_t bytes;
 	bool finishing;
 	int64_t until_ms; // of finishing
+	bool read_all;    // of flow files that have ended
 	struct export_progress progress;
 	// Of the thread.
 	struct item *batch[BATCH];
@@ -42,6 +48,9 @@ struct outlet {
 	bool open;
 	bool finished; // the sink knows that this connection gets no more
 	int retry_ms;
+	int64_t behind_ms; // when it was looked at
+	uint64_t malformed_before;
+	uint8_t packed[FLOW_PACKED_MAX];
 };
 
 static int64_t now_ms(void)
@@ -64,10 +73,19 @@ static void append(struct outlet *o, struct item *item)
 {
 	*o->last = item;
 	o->last = &item->next;
+	o->newest = item;
 	o->bytes += sizeof(*item) + item->len;
-	if (!o->give)
+	if (!o->give && item->len > 0)
 		o->give = item;
 	o->progress.waiting += item->len > 0;
+}
+
+// Those that were dropped are not given. The lock is held.
+static void give_from(struct outlet *o, struct item *item)
+{
+	while (item && item->len == 0)
+		item = item->next;
+	o->give = item;
 }
 
 // Removes the oldest. The lock is held.
@@ -76,10 +94,12 @@ static void pop(struct outlet *o)
 	struct item *item = o->first;
 
 	o->first = item->next;
-	if (!o->first)
+	if (!o->first) {
 		o->last = &o->first;
+		o->newest = NULL;
+	}
 	if (o->give == item)
-		o->give = item->next;
+		give_from(o, item->next);
 	o->bytes -= sizeof(*item) + item->len;
 	o->progress.waiting -= item->len > 0;
 	o->progress.dropped += item->dropped;
@@ -150,7 +170,7 @@ static void given(struct outlet *o, size_t count)
 	if (count == 0)
 		return;
 	pthread_mutex_lock(&o->lock);
-	o->give = o->batch[count - 1]->next;
+	give_from(o, o->batch[count - 1]->next);
 	pthread_mutex_unlock(&o->lock);
 }
 
@@ -173,6 +193,16 @@ static bool all_settled(struct outlet *o)
 	all = !o->first;
 	pthread_mutex_unlock(&o->lock);
 	return all;
+}
+
+static bool no_more_come(struct outlet *o)
+{
+	bool none;
+
+	pthread_mutex_lock(&o->lock);
+	none = o->finishing && (!o->live.spool || o->read_all);
+	pthread_mutex_unlock(&o->lock);
+	return none;
 }
 
 static bool is_finishing(struct outlet *o)
@@ -207,8 +237,78 @@ static void give_up_connection(struct outlet *o)
 	o->sink->ops->close(o->sink);
 	o->open = o->finished = false;
 	pthread_mutex_lock(&o->lock);
-	o->give = o->first;
+	give_from(o, o->first);
 	pthread_mutex_unlock(&o->lock);
+}
+
+// One item out of the flow files, or false.
+static bool read_one(struct outlet *o, bool drop)
+{
+	struct flow_position after;
+	bool finishing = is_finishing(o); // first: what was written before it is still read
+	struct item *item;
+	size_t len = 0;
+	int r = spool_next(o->live.spool, o->packed, &len, &after);
+
+	pthread_mutex_lock(&o->lock);
+	o->progress.malformed = o->malformed_before + spool_malformed(o->live.spool);
+	o->read_all = r == 0 && finishing;
+	pthread_mutex_unlock(&o->lock);
+	if (r < 0 && r != -EAGAIN && r != -EBADMSG)
+		trouble(o, &(struct error){.code = r, .text = "flow files cannot be read"});
+	if (r != 1)
+		return r == -EAGAIN || r == -EBADMSG;
+	item = malloc(sizeof(*item) + (drop ? 0 : len));
+	pthread_mutex_lock(&o->lock);
+	if (item && !drop) {
+		*item = (struct item){.len = len, .after = after};
+		memcpy(item->packed, o->packed, len);
+		append(o, item);
+	} else if (o->newest && o->newest->len == 0) {
+		o->newest->dropped++;
+		o->newest->after = after;
+		free(item);
+	} else if (item) {
+		*item = (struct item){.dropped = 1, .after = after};
+		append(o, item);
+	} else {
+		o->progress.dropped++;
+	}
+	pthread_mutex_unlock(&o->lock);
+	return true;
+}
+
+// What was read has been given: on with the next ones, as far as there is room.
+static void read_on(struct outlet *o)
+{
+	for (unsigned i = 0; i < BATCH; i++) {
+		bool room;
+
+		pthread_mutex_lock(&o->lock);
+		room = o->bytes + FLOW_PACKED_MAX <= OUTLET_BYTES;
+		pthread_mutex_unlock(&o->lock);
+		if (!room || !read_one(o, false))
+			break;
+	}
+}
+
+// Looks how far behind it is; beyond the bound records that have not been read are dropped, the oldest first.
+static void keep_up(struct outlet *o)
+{
+	uint64_t behind = spool_behind(o->live.spool);
+
+	for (unsigned i = 0; behind > o->live.behind_max && i < DROP_AT_ONCE; i++) {
+		if (!read_one(o, true))
+			break;
+		if (i % 64 == 63)
+			behind = spool_behind(o->live.spool);
+	}
+	pthread_mutex_lock(&o->lock);
+	pop_dropped(o);
+	o->progress.behind_bytes = behind;
+	publish(o);
+	pthread_mutex_unlock(&o->lock);
+	o->behind_ms = behind > o->live.behind_max ? 0 : now_ms();
 }
 
 // Gives a batch and takes what is settled. *ret_given: how many. 0, -EAGAIN while the sink mends something, or the
@@ -238,10 +338,15 @@ static int exchange(struct outlet *o, size_t count, size_t *ret_given, struct er
 // One round of the thread's work. False: there is nothing to do until records come.
 static bool work(struct outlet *o)
 {
-	size_t count = next_batch(o), done = 0;
+	size_t count, done = 0;
 	struct error e = {0};
 	int r = 0;
 
+	if (o->live.spool && now_ms() - o->behind_ms >= BEHIND_MS)
+		keep_up(o);
+	if (o->live.spool && all_given(o))
+		read_on(o);
+	count = next_batch(o);
 	if (count == 0 && all_settled(o))
 		return false;
 	if (!o->open) {
@@ -250,7 +355,7 @@ static bool work(struct outlet *o)
 	}
 	if (r == 0)
 		r = exchange(o, count, &done, &e);
-	if (r == 0 && o->open && !o->finished && is_finishing(o) && all_given(o)) {
+	if (r == 0 && o->open && !o->finished && no_more_come(o) && all_given(o)) {
 		o->sink->ops->finish(o->sink);
 		o->finished = true;
 	}
@@ -279,6 +384,23 @@ static bool time_is_over(struct outlet *o)
 	return over;
 }
 
+// Time is over: what was not delivered is counted, as far as that goes quickly.
+static void count_undelivered(struct outlet *o)
+{
+	const int64_t until = now_ms() + COUNT_MS;
+
+	while (o->live.spool && !o->read_all && now_ms() < until && read_one(o, true))
+		;
+	pthread_mutex_lock(&o->lock);
+	o->progress.waiting = 0;
+	for (const struct item *item = o->first; item; item = item->next)
+		o->progress.waiting += item->len > 0 ? 1 : item->dropped;
+	if (o->live.spool)
+		o->progress.behind_bytes = spool_behind(o->live.spool);
+	publish(o);
+	pthread_mutex_unlock(&o->lock);
+}
+
 static void *outlet_main(void *arg)
 {
 	struct outlet *o = arg;
@@ -286,12 +408,13 @@ static void *outlet_main(void *arg)
 	while (!time_is_over(o)) {
 		if (work(o))
 			continue;
-		if (is_finishing(o) && all_settled(o))
+		if (no_more_come(o) && all_settled(o))
 			break;
-		rest(o, 1000, true);
+		rest(o, o->live.spool ? FILES_MS : 1000, !o->live.spool);
 	}
 	if (o->open)
 		o->sink->ops->close(o->sink);
+	count_undelivered(o);
 	return NULL;
 }
 
@@ -302,13 +425,18 @@ int outlet_new(struct sink *sink, const struct outlet_live *live, struct outlet 
 
 	if (!o) {
 		sink->ops->free(sink);
+		spool_free(live ? live->spool : NULL);
 		return -ENOMEM;
 	}
 	o->sink = sink;
 	o->last = &o->first;
 	o->retry_ms = RETRY_FIRST_MS;
-	if (live)
+	if (live) {
 		o->live = *live;
+		export_state_get(live->slot, &o->progress);
+		o->progress.waiting = o->progress.broken = 0;
+		o->malformed_before = o->progress.malformed;
+	}
 	pthread_mutex_init(&o->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -316,8 +444,7 @@ int outlet_new(struct sink *sink, const struct outlet_live *live, struct outlet 
 	pthread_cond_init(&o->less, NULL);
 	pthread_condattr_destroy(&attr);
 	if (pthread_create(&o->thread, NULL, outlet_main, o) != 0) {
-		sink->ops->free(sink);
-		free(o);
+		outlet_free(o);
 		return -EAGAIN;
 	}
 	*ret_outlet = o;
@@ -377,6 +504,7 @@ void outlet_free(struct outlet *o)
 	while (o->first)
 		pop(o);
 	o->sink->ops->free(o->sink);
+	spool_free(o->live.spool);
 	pthread_mutex_destroy(&o->lock);
 	pthread_cond_destroy(&o->more);
 	pthread_cond_destroy(&o->less);

@@ -22,7 +22,7 @@ struct outlet_live {
 	uint64_t behind_max; // bytes of files not yet read, beyond which records are dropped
 };
 
-// live NULL: outlet_put. Takes the sink over, also on failure. 0 or -ENOMEM, -EAGAIN.
+// live NULL: outlet_put. Takes sink and spool over, also on failure. 0 or -ENOMEM, -EAGAIN.
 int outlet_new(struct sink *sink, const struct outlet_live *live, struct outlet **ret_outlet);
 // A packed record (analyzers/flow_pack.h). When there is no room: waits, or drops it and counts it.
 void outlet_put(struct outlet *o, const uint8_t *packed, size_t len, bool wait);

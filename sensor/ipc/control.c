@@ -24,11 +24,22 @@ int control_request_check(const union control_request *m, size_t len)
 	return -EBADMSG;
 }
 
+static bool exports_ok(const struct control_run *r)
+{
+	if (r->exports > JOB_EXPORTS_MAX)
+		return false;
+	for (uint32_t i = 0; i < r->exports; i++)
+		if (!ENDS(r->export[i].target) || !ENDS(r->export[i].progress.error))
+			return false;
+	return true;
+}
+
 static bool run_ok(const struct control_run *r)
 {
 	return r->state >= CONTROL_STARTING && r->state <= CONTROL_ENDING && r->lanes <= LANES_MAX &&
 	       r->inspection.state < INSPECTION_STATES && ENDS(r->incident.kind) && ENDS(r->incident.detail) &&
-	       ENDS(r->recording) && ENDS(r->sensor) && ENDS(r->reference) && ENDS(r->operator_name) && ENDS(r->driver);
+	       ENDS(r->recording) && ENDS(r->sensor) && ENDS(r->reference) && ENDS(r->operator_name) &&
+	       ENDS(r->driver) && exports_ok(r);
 }
 
 int control_answer_check(const union control_answer *m, size_t len)

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "sealtap/error.h"
+#include "sensor/ipc/export_state.h"
 #include "sensor/ipc/wire.h"
 
 #define CONTROL_MAGIC 0x316c7463u // "ctl1": both sides are of the same version
@@ -74,6 +75,14 @@ struct control_inspection {
 	uint64_t records_lost; // that it did not take in time
 };
 
+// Of one target of flow records.
+struct control_export {
+	char target[328];
+	uint32_t running; // 1: the exporter lives
+	uint32_t reserved;
+	struct export_progress progress; // by the exporter's word
+};
+
 struct control_run {
 	struct control_header h;
 	uint32_t state;
@@ -100,6 +109,9 @@ struct control_run {
 	char reference[512];
 	char operator_name[256];
 	char driver[16];
+	uint32_t exporter_deaths;
+	uint32_t exports;
+	struct control_export export[JOB_EXPORTS_MAX];
 };
 
 struct control_lane {

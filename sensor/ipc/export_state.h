@@ -10,26 +10,23 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define EXPORT_TARGETS_MAX 8u
+#include "sensor/evidence/reader/flow_file.h"
+#include "sensor/ipc/job.h"
+
 #define EXPORT_ERROR_MAX 200u
 
-// In the flow files: after `records` records of the frame at `offset` of file `number`.
-struct export_position {
-	uint32_t number;
-	uint32_t records;
-	uint64_t offset;
-};
-
 struct export_progress {
-	struct export_position position; // all before it is settled
-	uint64_t delivered;              // acknowledged, as far as the protocol can tell
-	uint64_t dropped;                // too far behind, or not to be read any more
-	uint64_t refused;                // by the other side, for good
-	uint64_t breaks;                 // times that deliveries stopped
-	uint64_t waiting;                // read, and not settled
-	uint64_t behind_bytes;           // of files, not yet read
-	uint32_t broken;                 // 1: deliveries stand still at present
-	char error[EXPORT_ERROR_MAX];    // the last one; empty: none
+	struct flow_position position; // in the flow files: all before it is settled
+	uint64_t delivered;            // acknowledged, as far as the protocol can tell
+	uint64_t dropped;              // not delivered: there was no room, or the target was too far behind
+	uint64_t refused;              // by the other side, for good
+	uint64_t malformed;            // lines that are no records, and files that end in something else
+	uint64_t breaks;               // times that deliveries stopped
+	uint64_t waiting;              // read, and not settled
+	uint64_t behind_bytes;         // of flow files, not yet read
+	uint32_t broken;               // 1: deliveries stand still at present
+	uint32_t reserved;
+	char error[EXPORT_ERROR_MAX]; // the last one; empty: none
 };
 
 struct export_slot {
@@ -39,7 +36,7 @@ struct export_slot {
 
 struct export_state {
 	_Atomic uint64_t beats; // grows while the exporter lives
-	struct export_slot slot[EXPORT_TARGETS_MAX];
+	struct export_slot slot[JOB_EXPORTS_MAX];
 };
 
 int export_state_make(int *ret_fd); // a memfd of that size, which stays as long as it is

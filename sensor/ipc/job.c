@@ -62,6 +62,12 @@ static bool job_valid(const struct job *job, size_t size)
 	for (unsigned i = 0; i < job->source_count; i++)
 		if (!ENDS(job->source[i].name))
 			return false;
+	if (job->export_count > JOB_EXPORTS_MAX || !ENDS(job->export_ca) || !ENDS(job->export_cert) ||
+	        !ENDS(job->export_key))
+		return false;
+	for (unsigned i = 0; i < job->export_count; i++)
+		if (!ENDS(job->export[i].target))
+			return false;
 	if ((job->flows && job->flow_threads == 0) || job->flow_threads > LOAN_WORKERS_MAX)
 		return false;
 	return job->pool_blocks >= 4 && (job->sealers >= 1 || job->kind == JOB_CAPTURE) && job->flush_ms >= 10;

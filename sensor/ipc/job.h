@@ -16,10 +16,19 @@
 
 enum job_kind { JOB_CAPTURE = 1, JOB_INGEST = 2 };
 
-enum job_role { JOB_RECORDER, JOB_KEEPER, JOB_INSPECTOR, JOB_FLOWLOG, JOB_ROLES };
+enum job_role { JOB_RECORDER, JOB_KEEPER, JOB_INSPECTOR, JOB_FLOWLOG, JOB_EXPORTER, JOB_ROLES };
 
 struct job_source {
 	char name[1024]; // interface, path, or "-"
+};
+
+#define JOB_EXPORTS_MAX 8u
+
+enum job_export_kind { JOB_EXPORT_IPFIX = 1, JOB_EXPORT_KAFKA };
+
+struct job_export {
+	uint32_t kind;    // enum job_export_kind
+	char target[316]; // as the exporter takes it
 };
 
 struct job {
@@ -53,6 +62,13 @@ struct job {
 	uint32_t nic_time; // the NIC's time stamps
 	uint32_t flows;    // are inspected, and logged in the recording
 	uint32_t flow_threads;
+	uint32_t export_count; // targets of flow records
+	uint32_t export_finish_ms;
+	uint64_t export_behind; // bytes of flow files that a target may be behind
+	struct job_export export[JOB_EXPORTS_MAX];
+	char export_ca[1024]; // empty: the system's certificates
+	char export_cert[1024];
+	char export_key[1024];
 	cpu_set_t rx_cores; // none: as the recorder finds right
 	cpu_set_t seal_cores;
 	char recording[1024]; // directory to make

@@ -30,7 +30,10 @@
 #define SUPERVISOR_KEY_FD 4     // origin private key: handed to the signer unread
 #define SUPERVISOR_ORIGINS_FD 5 // handed to the keeper
 
-#define EXPORTER_RECORDS_FD 3 // flow records, packed
+#define EXPORTER_RECORDS_FD 3 // of `sealtap flows`: flow records, packed
+#define EXPORTER_STATE_FD 4   // of a run: struct export_state (export_state.h)
+#define EXPORTER_FLOWS_FD 5   // directory flows/
+#define EXPORTER_ORDERS_FD 6  // a pipe; its end: no more flows will be written
 
 #define SIGNER_KEY_FD 3
 #define SIGNER_KEEPER_FD 4

@@ -102,6 +102,22 @@ int landlock_restrict_reading(const int *read_dirs, unsigned count, const char *
 	return enter(ruleset, r);
 }
 
+int landlock_restrict_reading_paths(const int *read_dirs, unsigned count, const char *const *paths, unsigned path_count)
+{
+	uint64_t handled = 0;
+	int ruleset = ruleset_new(&handled), r = 0;
+
+	if (ruleset < 0)
+		return ruleset;
+	for (unsigned i = 0; i < count && r == 0; i++)
+		r = add_rule(ruleset, read_dirs[i], ACCESS_READ);
+	for (unsigned i = 0; i < path_count && r == 0; i++) {
+		r = add_path(ruleset, paths[i], ACCESS_READ);
+		r = r == -ENOENT ? 0 : r;
+	}
+	return enter(ruleset, r);
+}
+
 int landlock_restrict_listing(const char *const *dirs, unsigned count, const char *also)
 {
 	uint64_t handled = 0;

@@ -6,6 +6,9 @@
 int landlock_restrict(const int *write_dirs, unsigned count, const char *read_dir);
 // No file can be opened any more but below read_dirs, and below also (may be NULL), for reading.
 int landlock_restrict_reading(const int *read_dirs, unsigned count, const char *also);
+// The same, and below the given paths, of which some may not be there.
+int landlock_restrict_reading_paths(
+        const int *read_dirs, unsigned count, const char *const *paths, unsigned path_count);
 // No file can be opened any more; the names below the given directories may be listed. NULL: none; also as above.
 int landlock_restrict_listing(const char *const *dirs, unsigned count, const char *also);
 // The wider one: every file may be read; written only below the given directories, and what exists below /dev and /sys.

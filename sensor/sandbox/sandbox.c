@@ -172,6 +172,27 @@ static const int metrics_calls[] = {
         SCMP_SYS(unlinkat),
 };
 
+// Connections, names by DNS (the resolver asks the kernel for addresses by netlink and sends queries by sendmmsg),
+// librdkafka's threads and the pipes that wake them. openat2 is the reader's of flow files.
+static const int exporter_calls[] = {
+        SCMP_SYS(openat2),
+        SCMP_SYS(pread64),
+        SCMP_SYS(getdents64),
+        SCMP_SYS(connect),
+        SCMP_SYS(bind),
+        SCMP_SYS(shutdown),
+        SCMP_SYS(getsockname),
+        SCMP_SYS(getpeername),
+        SCMP_SYS(getsockopt),
+        SCMP_SYS(setsockopt),
+        SCMP_SYS(sendmmsg),
+        SCMP_SYS(ioctl),
+        SCMP_SYS(pipe2),
+        SCMP_SYS(clone),
+        SCMP_SYS(prctl),
+        SCMP_SYS(sched_getaffinity),
+};
+
 // What the sanitizers' run-time needs besides: reading /proc, its own threads, writing reports.
 static const int sanitizer_calls[] = {
         SCMP_SYS(openat),
@@ -195,6 +216,12 @@ static const int sanitizer_calls[] = {
         SCMP_SYS(stat),
         SCMP_SYS(access),
 };
+
+// Where libc looks for names, and OpenSSL for the system's certificates at each connection. /etc is open whole, for its
+// files are replaced: the user of the role reads there what everybody may.
+static const char *const exporter_paths[] = {"/etc", "/run/systemd/resolve", "/run/resolvconf", "/run/NetworkManager",
+        "/lib", "/usr/lib", "/usr/share/ca-certificates", "/usr/local/share/ca-certificates",
+        "/proc"}; // the last one for sanitizers only
 
 // A role that tries one of these has been taken over: it ends. Everything else unknown gets ENOSYS and a log line, for
 // a new libc must not end a recording.
@@ -232,6 +259,22 @@ static int allow_metrics(scmp_filter_ctx ctx)
 	return r;
 }
 
+// Files may be opened for reading, and sockets made that reach IP or ask the kernel for addresses. Others are refused:
+// libc asks for a name service's (AF_UNIX) in good faith.
+static int allow_exporter(scmp_filter_ctx ctx)
+{
+	static const int families[] = {AF_INET, AF_INET6, AF_NETLINK};
+	int r = ALLOW(ctx, SCMP_ACT_ALLOW, exporter_calls);
+
+	if (r == 0 && !SANITIZED)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1,
+		        SCMP_A2(SCMP_CMP_MASKED_EQ, O_ACCMODE | O_CREAT, O_RDONLY));
+	for (size_t i = 0; i < sizeof(families) / sizeof(families[0]) && r == 0; i++)
+		r = seccomp_rule_add(
+		        ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i]));
+	return r;
+}
+
 static int seccomp_enter(enum sandbox_role role)
 {
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
@@ -264,11 +307,13 @@ static int seccomp_enter(enum sandbox_role role)
 	}
 	if (r == 0 && role == SANDBOX_METRICS)
 		r = allow_metrics(ctx);
+	if (r == 0 && role == SANDBOX_EXPORTER)
+		r = allow_exporter(ctx);
 	if (r == 0 && SANITIZED)
 		r = ALLOW(ctx, SCMP_ACT_ALLOW, sanitizer_calls);
 	if (r == 0)
 		r = ALLOW(ctx, SCMP_ACT_KILL_PROCESS, deadly_calls); // what stands in a list above stays allowed
-	if (r == 0 && role != SANDBOX_METRICS && role != SANDBOX_RECORDER_THREADS)
+	if (r == 0 && role != SANDBOX_METRICS && role != SANDBOX_RECORDER_THREADS && role != SANDBOX_EXPORTER)
 		r = seccomp_rule_add(ctx, SCMP_ACT_KILL_PROCESS, SCMP_SYS(socket), 0);
 	if (r == 0)
 		r = seccomp_load(ctx);
@@ -319,7 +364,7 @@ int sandbox_enter(const struct sandbox *s, struct error *e)
 
 	setrlimit(RLIMIT_CORE, &none);
 	if (s->role != SANDBOX_RECORDER && s->role != SANDBOX_RECORDER_THREADS && s->role != SANDBOX_METRICS &&
-	        s->role != SANDBOX_INSPECTOR && !SANITIZED)
+	        s->role != SANDBOX_INSPECTOR && s->role != SANDBOX_EXPORTER && !SANITIZED)
 		setrlimit(RLIMIT_NPROC, &none);
 	// A recording belongs to whoever made it; root may read it all the same, and reach the socket of its capture.
 	r = drop_user(s->uid, s->role == SANDBOX_READER    ? 1u << CAP_DAC_READ_SEARCH
@@ -332,6 +377,9 @@ int sandbox_enter(const struct sandbox *s, struct error *e)
 		return error_set(e, -errno, "cannot set no_new_privs: %s", strerror(errno));
 	if (s->role == SANDBOX_READER)
 		r = landlock_restrict_reading(s->read_dirs, s->read_dir_count, SANITIZED ? "/proc" : NULL);
+	else if (s->role == SANDBOX_EXPORTER)
+		r = landlock_restrict_reading_paths(s->read_dirs, s->read_dir_count, exporter_paths,
+		        sizeof(exporter_paths) / sizeof(exporter_paths[0]) - !SANITIZED);
 	else if (s->role == SANDBOX_METRICS)
 		r = landlock_restrict_listing(
 		        s->list_dirs, sizeof(s->list_dirs) / sizeof(s->list_dirs[0]), SANITIZED ? "/proc" : NULL);

@@ -15,6 +15,7 @@ enum sandbox_role {
 	SANDBOX_INSPECTOR, // threads, and what is mapped and open already
 	SANDBOX_FLOWLOG,   // files below write_dirs
 	SANDBOX_METRICS,   // lists what lies below list_dirs, connects to AF_UNIX sockets of any user that it can reach
+	SANDBOX_EXPORTER,  // the network (IP), below read_dirs, and what names and certificates are found by
 	SANDBOX_READER     // of a recording; reads as its user can below read_dirs, also what only root may read
 };
 
@@ -24,7 +25,7 @@ struct sandbox {
 	int write_dirs[2]; // directories below which files may be made, read and written
 	unsigned write_dir_count;
 	const char *list_dirs[2]; // SANDBOX_METRICS; NULL where there is none
-	int read_dirs[16];        // SANDBOX_READER: directories below which files may be opened, for reading
+	int read_dirs[16];        // READER, EXPORTER: directories below which files may be opened, for reading
 	unsigned read_dir_count;
 };
 

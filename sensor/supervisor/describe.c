@@ -34,6 +34,9 @@ void run_describe(const struct run *run, struct control_run *out)
 	tally_counters(t, &out->counters);
 	out->ledger = t->ledger;
 	inspector_status(run, &out->inspection);
+	out->exporter_deaths = run->exporter.deaths;
+	out->exports = job->export_count;
+	exporter_status(run, out->export);
 	out->level_ceiling = job->level;
 	out->restarts = run->restarts;
 	out->incident_ns = t->incident_ns;

@@ -114,17 +114,6 @@ void inspector_finish(struct run *run)
 	}
 }
 
-static void incident(struct run *run, const char *kind, const char *detail)
-{
-	struct wire_incident m = {0};
-
-	snprintf(m.kind, sizeof(m.kind), "%s", kind);
-	snprintf(m.detail, sizeof(m.detail), "%s", detail);
-	if (run->keeper_fd >= 0 && run->opened && !run->closing)
-		wire_send(run->keeper_fd, WIRE_INCIDENT, &m, sizeof(m), -1);
-	report_line(run, "%s: %s", kind, detail);
-}
-
 // What each worker had before it: one of these may be what it died of.
 static size_t describe_loans(const struct inspector *i, uint32_t workers, char *out, size_t size)
 {
@@ -150,7 +139,7 @@ static void plan_next(struct run *run)
 
 	i->deaths_in_a_row = now - i->started_ns > STEADY_NS ? 1 : i->deaths_in_a_row + 1;
 	if (run->job->kind == JOB_INGEST && i->deaths >= FILE_DEATHS_MAX) {
-		incident(run, "inspector-died", "too often: the rest of the input is sealed without flows");
+		run_incident(run, "inspector-died", "too often: the rest of the input is sealed without flows");
 		atomic_store(&i->loans->inspector, LOAN_NEVER);
 		return;
 	}
@@ -187,7 +176,7 @@ void inspector_died(struct run *run, int status)
 		else
 			snprintf(detail, sizeof(detail), "exit status %d%s", WEXITSTATUS(status), at);
 		i->deaths++;
-		incident(run, "inspector-died", detail);
+		run_incident(run, "inspector-died", detail);
 	}
 	atomic_store(&i->loans->inspector, LOAN_NOBODY);
 	if (i->ending_ns) {
@@ -252,7 +241,7 @@ static void watch_shedding(struct run *run, uint64_t now)
 
 	if (shed != i->shed_packets) {
 		if (!i->shedding)
-			incident(run, "inspection-shed",
+			run_incident(run, "inspection-shed",
 			        "packets are recorded without being inspected: the inspector is behind, or not there");
 		i->shedding = true;
 		i->shed_packets = shed;
@@ -260,7 +249,7 @@ static void watch_shedding(struct run *run, uint64_t now)
 	} else if (i->shedding && (now - i->shed_ns > SHED_OVER_NS || i->ending_ns)) {
 		snprintf(detail, sizeof(detail), "over: %" PRIu64 " packets were recorded without being inspected",
 		        shed - i->shed_told);
-		incident(run, "inspection-shed", detail);
+		run_incident(run, "inspection-shed", detail);
 		i->shed_told = shed;
 		i->shedding = false;
 	}
@@ -277,7 +266,7 @@ void inspector_turn(struct run *run)
 	if (i->pid > 0)
 		watch(run, now);
 	else if (i->again_ns && now >= i->again_ns && run->recorder > 0 && inspector_start(run, &e) < 0) {
-		incident(run, "inspector-died", e.text);
+		run_incident(run, "inspector-died", e.text);
 		plan_next(run);
 	}
 	watch_shedding(run, now);

@@ -93,6 +93,16 @@ static void find_out(const struct job *job, struct recording *r)
 	}
 }
 
+// The exporter reads flow files: by their group, which they take from the directory.
+static int share_flows(const struct job *job, int flows_fd)
+{
+	uint32_t reader = job->role_uid[JOB_EXPORTER];
+
+	if (flows_fd < 0 || job->export_count == 0 || reader == UINT32_MAX)
+		return 0;
+	return fchown(flows_fd, UINT32_MAX, reader) < 0 || fchmod(flows_fd, S_ISGID | DIR_MODE) < 0 ? -errno : 0;
+}
+
 int recording_make(const struct job *job, struct recording *ret_recording, struct error *e)
 {
 	struct recording r = {.dir_fd = -1, .segments_fd = -1, .sources_fd = -1, .flows_fd = -1};
@@ -121,7 +131,7 @@ int recording_make(const struct job *job, struct recording *ret_recording, struc
 	if (r.dir_fd < 0 || (r.segments_fd = make_sub(r.dir_fd, "segments", recorder)) < 0 ||
 	        (r.sources_fd = make_sub(r.dir_fd, "sources", recorder)) < 0 ||
 	        (job->flows && (r.flows_fd = make_sub(r.dir_fd, "flows", job->role_uid[JOB_FLOWLOG])) < 0) ||
-	        (fd = make_sub(r.dir_fd, "keys", keeper)) < 0 || close(fd) < 0 ||
+	        share_flows(job, r.flows_fd) < 0 || (fd = make_sub(r.dir_fd, "keys", keeper)) < 0 || close(fd) < 0 ||
 	        (fd = make_sub(r.dir_fd, "checkpoints", keeper)) < 0 || close(fd) < 0 ||
 	        (keeper != UINT32_MAX && fchown(r.dir_fd, keeper, keeper) < 0)) {
 		int failed = errno ? -errno : -EIO;
@@ -193,5 +203,7 @@ void recording_hand_over(const struct job *job, struct recording *r)
 		return;
 	if (fchown(fd, job->owner_uid, job->owner_gid) < 0)
 		fprintf(stderr, "sealtap: cannot hand over %s: %s\n", job->recording, strerror(errno));
+	if (r->flows_fd >= 0)
+		fchmod(r->flows_fd, DIR_MODE);
 	chown_tree(fd, job->owner_uid, job->owner_gid, DEPTH_MAX);
 }

@@ -129,6 +129,25 @@ void report_progress(struct run *run)
 	run->shown = true;
 }
 
+static json_t *exports_json(const struct run *run)
+{
+	struct control_export export[JOB_EXPORTS_MAX];
+	json_t *all = json_array();
+
+	exporter_status(run, export);
+	for (uint32_t i = 0; i < run->job->export_count; i++) {
+		const struct export_progress *p = &export[i].progress;
+
+		json_array_append_new(
+		        all, json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "target", export[i].target,
+		                     "delivered", (json_int_t)p->delivered, "undelivered", (json_int_t)p->waiting,
+		                     "dropped", (json_int_t)p->dropped, "refused", (json_int_t)p->refused, "malformed",
+		                     (json_int_t)p->malformed, "breaks", (json_int_t)p->breaks, "unread_bytes",
+		                     (json_int_t)p->behind_bytes));
+	}
+	return all;
+}
+
 static void report_json(const struct run *run, int exit_code)
 {
 	struct wire_status s = tally_total(&run->tally);
@@ -151,9 +170,36 @@ static void report_json(const struct run *run, int exit_code)
 	        (int)run->restarts, "counters", json_counters(&c), "exit", exit_code);
 	if (!o)
 		return;
+	if (run->job->export_count)
+		json_object_set_new(o, "exports", exports_json(run));
 	json_dumpf(o, stdout, JSON_COMPACT | JSON_ENSURE_ASCII);
 	putchar('\n');
 	json_decref(o);
+}
+
+// What became of flow records, one line for each target.
+static void report_exports(struct run *run)
+{
+	struct control_export export[JOB_EXPORTS_MAX];
+
+	exporter_status(run, export);
+	for (uint32_t i = 0; i < run->job->export_count; i++) {
+		const struct export_progress *p = &export[i].progress;
+		uint64_t not_delivered = p->waiting + p->dropped + p->refused;
+		char rest[96] = "";
+
+		if (p->behind_bytes)
+			snprintf(rest, sizeof(rest), " and %" PRIu64 " bytes of flow files not even read",
+			        p->behind_bytes);
+		if (not_delivered || p->behind_bytes)
+			report_line(run,
+			        "%s: %" PRIu64 " flow records delivered, %" PRIu64
+			        " NOT%s%s%s; the recording has them all",
+			        export[i].target, p->delivered, not_delivered, rest,
+			        p->error[0] ? "; last error: " : "", p->error);
+		else
+			report_line(run, "%s: %" PRIu64 " flow records delivered", export[i].target, p->delivered);
+	}
 }
 
 void report_end(struct run *run, int exit_code)
@@ -163,6 +209,7 @@ void report_end(struct run *run, int exit_code)
 	char raw[32], stored[32], lost[160], shunted[48], retired[96] = "";
 	struct counters c;
 
+	report_exports(run);
 	tally_counters(&run->tally, &c);
 	size_text(s.raw_bytes, raw, sizeof(raw));
 	size_text(s.stored_bytes, stored, sizeof(stored));

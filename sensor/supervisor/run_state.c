@@ -138,6 +138,7 @@ void run_turn(struct run *run)
 {
 	inspector_turn(run);
 	flow_log_turn(run);
+	exporter_turn(run);
 	close_recording(run);
 }
 
@@ -146,9 +147,21 @@ int run_timeout_ms(const struct run *run)
 	return inspector_timeout_ms(run);
 }
 
+void run_incident(struct run *run, const char *kind, const char *detail)
+{
+	struct wire_incident m = {0};
+
+	snprintf(m.kind, sizeof(m.kind), "%s", kind);
+	snprintf(m.detail, sizeof(m.detail), "%s", detail);
+	if (run->keeper_fd >= 0 && run->opened && !run->closing)
+		wire_send(run->keeper_fd, WIRE_INCIDENT, &m, sizeof(m), -1);
+	report_line(run, "%s: %s", kind, detail);
+}
+
 void run_stop(struct run *run)
 {
 	run->stopping = true;
+	exporter_hurry(run);
 	if (run->recorder_fd >= 0)
 		wire_send_plain(run->recorder_fd, WIRE_STOP, 0, 0, NULL);
 }
@@ -291,6 +304,8 @@ void run_reap(struct run *run)
 			inspector_died(run, status);
 		} else if (pid == run->flow_log.pid) {
 			flow_log_died(run, status);
+		} else if (pid == run->exporter.pid) {
+			exporter_died(run, status);
 		} else if (pid == run->keeper) {
 			run->keeper = 0;
 			while (run->keeper_fd >= 0)
@@ -312,7 +327,7 @@ void run_reap(struct run *run)
 
 bool run_over(const struct run *run)
 {
-	if (run->recorder > 0 || (run->opened && run->flow_log.pid > 0))
+	if (run->recorder > 0 || (run->opened && run->flow_log.pid > 0) || exporter_busy(run))
 		return false;
 	return run->keeper == 0 || !run->opened;
 }
@@ -325,7 +340,7 @@ static int exit_code(const struct run *run)
 		return 1;
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
 		if (strcmp(good[i], run->reason) == 0)
-			return run->damaged ? 3 : 0;
+			return run->damaged ? 3 : exporter_delivered_all(run) ? 0 : 4;
 	return strcmp(run->reason, "recorder-failed") == 0 ? 1 : 3;
 }
 

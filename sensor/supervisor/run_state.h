@@ -9,6 +9,7 @@
 #include "sensor/ipc/wire.h"
 #include "sensor/supervisor/control.h"
 #include "sensor/supervisor/events.h"
+#include "sensor/supervisor/exporter.h"
 #include "sensor/supervisor/flow_log.h"
 #include "sensor/supervisor/inspector.h"
 #include "sensor/supervisor/recording.h"
@@ -25,6 +26,7 @@ struct run {
 	pid_t recorder;
 	struct inspector inspector;
 	struct flow_log flow_log;
+	struct exporter exporter;
 	struct recording recording;
 	uint8_t recording_id[DIGEST_LEN];
 	bool opened;    // the ledger has its first lines
@@ -52,6 +54,8 @@ void run_reap(struct run *run);
 void run_turn(struct run *run); // whatever is due; call at the latest after run_timeout_ms
 int run_timeout_ms(const struct run *run);
 void run_stop(struct run *run); // the operator wants it to end
+// For the ledger, where it is still open, and for people.
+void run_incident(struct run *run, const char *kind, const char *detail);
 bool run_over(const struct run *run);
 int run_finish(struct run *run); // reports; returns the exit code
 

@@ -14,6 +14,8 @@
 
 // Upper bounds, to know the length of a page before it is written.
 #define RUN_SAMPLES_MAX 48u
+#define EXPORT_SAMPLES_MAX 8u                                                  // for each target
+#define TARGET_BYTES_MAX (3 * sizeof(((struct control_export *)NULL)->target)) // as a label
 #define LANE_SAMPLES_MAX 24u
 #define SAMPLE_BYTES_MAX 192u // without the labels of its run and lane
 
@@ -218,6 +220,44 @@ static void give_inspector_deaths(const struct page *p, const struct subject *s)
 	put_count(p, s, NULL, NULL, s->run->inspection.deaths);
 }
 
+static void give_exporter_deaths(const struct page *p, const struct subject *s)
+{
+	if (s->run->exports > 0)
+		put_count(p, s, NULL, NULL, s->run->exporter_deaths);
+}
+
+// At that offset of each target's progress.
+static void give_exports(const struct page *p, const struct subject *s, size_t at)
+{
+	uint64_t value;
+
+	for (uint32_t i = 0; i < s->run->exports; i++) {
+		memcpy(&value, (const char *)&s->run->export[i].progress + at, sizeof(value));
+		put_count(p, s, "target", s->run->export[i].target, value);
+	}
+}
+
+#define GIVE_EXPORT(field)                                                                                             \
+	static void give_export_##field(const struct page *p, const struct subject *s)                                 \
+	{                                                                                                              \
+		give_exports(p, s, offsetof(struct export_progress, field));                                           \
+	}
+GIVE_EXPORT(delivered)
+GIVE_EXPORT(dropped)
+GIVE_EXPORT(refused)
+GIVE_EXPORT(malformed)
+GIVE_EXPORT(breaks)
+GIVE_EXPORT(waiting)
+GIVE_EXPORT(behind_bytes)
+#undef GIVE_EXPORT
+
+static void give_export_up(const struct page *p, const struct subject *s)
+{
+	for (uint32_t i = 0; i < s->run->exports; i++)
+		put_count(p, s, "target", s->run->export[i].target,
+		        s->run->export[i].running && !s->run->export[i].progress.broken);
+}
+
 static void give_dropped(const struct page *p, const struct subject *s)
 {
 	for (int i = 0; i < DROP_CAUSES; i++)
@@ -333,6 +373,23 @@ static const struct metric run_metrics[] = {
         {"sealtap_flow_records_total", "counter", "Flow records given to the flow log.", RUN(inspection.records)},
         {"sealtap_flow_records_lost_total", "counter", "Flow records that the flow log did not take in time.",
                 RUN(inspection.records_lost)},
+        {"sealtap_exporter_deaths_total", "counter",
+                "Exporters of flow records that died or were ended, and were replaced.", .give = give_exporter_deaths},
+        {"sealtap_export_up", "gauge", "1 while flow records go to this target, 0 while deliveries stand still.",
+                .give = give_export_up},
+        {"sealtap_export_delivered_total", "counter", "Flow records that this target has acknowledged.",
+                .give = give_export_delivered},
+        {"sealtap_export_dropped_total", "counter",
+                "Flow records that this target will not get: it was too far behind.", .give = give_export_dropped},
+        {"sealtap_export_refused_total", "counter", "Flow records that this target refused for good.",
+                .give = give_export_refused},
+        {"sealtap_export_malformed_total", "counter", "Lines and flow files that were not understood.",
+                .give = give_export_malformed},
+        {"sealtap_export_breaks_total", "counter", "Times that deliveries to this target stopped.",
+                .give = give_export_breaks},
+        {"sealtap_export_waiting", "gauge", "Flow records read and not acknowledged yet.", .give = give_export_waiting},
+        {"sealtap_export_behind_bytes", "gauge", "Bytes of flow files that were not read for this target yet.",
+                .give = give_export_behind_bytes},
         {"sealtap_marks_total", "counter", "Marks in the ledger.", RUN(ledger.marks)},
         {"sealtap_incidents_total", "counter", "Incidents in the ledger.", RUN(ledger.incidents)},
         {"sealtap_last_incident_timestamp_seconds", "gauge", "When the newest incident was heard of, and its kind.",
@@ -443,6 +500,7 @@ static int choose(struct choice *c, const struct run_seen *run)
 	if (!own)
 		return -ENOMEM;
 	bytes += RUN_SAMPLES_MAX * (strlen(own) + SAMPLE_BYTES_MAX);
+	bytes += run->is.exports * EXPORT_SAMPLES_MAX * (strlen(own) + SAMPLE_BYTES_MAX + TARGET_BYTES_MAX);
 	for (size_t i = 0; i < c->runs; i++)
 		if (strcmp(c->run[i].labels, own) == 0)
 			goto left_out;

@@ -91,6 +91,18 @@ static void values_stand_under_their_names(void **state)
 	        .retired_packets = 16};
 	snprintf(r->incident.kind, sizeof(r->incident.kind), "stalled");
 	r->incident_ns = 1700000001 * SECOND;
+	r->exporter_deaths = 20;
+	r->exports = 2;
+	r->export[0] = (struct control_export){.target = "ipfix \"a",
+	        .running = 1,
+	        .progress = {.delivered = 21,
+	                .dropped = 22,
+	                .refused = 23,
+	                .malformed = 24,
+	                .breaks = 25,
+	                .waiting = 26,
+	                .behind_bytes = 27}};
+	r->export[1] = (struct control_export){.target = "kafka b", .running = 1, .progress = {.broken = 1}};
 	*c = (struct counters){.received = 100,
 	        .recorded = 101,
 	        .filtered = 102,
@@ -118,6 +130,16 @@ static void values_stand_under_their_names(void **state)
 	has(text, "sealtap_checkpoint_age_seconds{" RUN_LABELS "} 6.000000005");
 	has(text, "sealtap_sync_max_seconds{" RUN_LABELS "} 0.000000014");
 	has(text, "sealtap_retired_packets_total{" RUN_LABELS "} 16");
+	has(text, "sealtap_exporter_deaths_total{" RUN_LABELS "} 20");
+	has(text, "sealtap_export_delivered_total{" RUN_LABELS ",target=\"ipfix \\\"a\"} 21");
+	has(text, "sealtap_export_dropped_total{" RUN_LABELS ",target=\"ipfix \\\"a\"} 22");
+	has(text, "sealtap_export_refused_total{" RUN_LABELS ",target=\"ipfix \\\"a\"} 23");
+	has(text, "sealtap_export_malformed_total{" RUN_LABELS ",target=\"ipfix \\\"a\"} 24");
+	has(text, "sealtap_export_breaks_total{" RUN_LABELS ",target=\"ipfix \\\"a\"} 25");
+	has(text, "sealtap_export_waiting{" RUN_LABELS ",target=\"ipfix \\\"a\"} 26");
+	has(text, "sealtap_export_behind_bytes{" RUN_LABELS ",target=\"ipfix \\\"a\"} 27");
+	has(text, "sealtap_export_up{" RUN_LABELS ",target=\"ipfix \\\"a\"} 1");
+	has(text, "sealtap_export_up{" RUN_LABELS ",target=\"kafka b\"} 0");
 	has(text, "sealtap_last_incident_timestamp_seconds{" RUN_LABELS ",incident=\"stalled\"} 1700000001.000000000");
 	has(text, "sealtap_frames_received_total{" LANE_LABELS "} 100");
 	has(text, "sealtap_frames_recorded_total{" LANE_LABELS "} 101");

@@ -189,7 +189,7 @@ static struct flow *add(struct flow_meter *m, struct decoded_flow *p, const stru
 		m->config.fragments_before(m->config.user, p, arrival->ts_ns, before.ts_ns);
 	// Beyond the cutoff frames are missing on purpose.
 	if (p->proto == PROTO_TCP && !f->cut && (!p->fragment || p->fragment_first))
-		tcp_gap_packet(m->gaps, &f->gap, direction, f->tcp_flags[!direction], p);
+		tcp_gap_packet(m->gaps, &f->gap, direction, f->tcp_flags, p);
 	if (m->dpi && (!p->fragment || p->fragment_first))
 		dpi_packet(m->dpi, f, p->l3, p->l3_len, arrival->ts_ns);
 	return f;

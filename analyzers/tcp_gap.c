@@ -165,19 +165,21 @@ static void sent(struct tcp_gaps *t, struct tcp_gap *g, uint32_t at, uint32_t le
 		finished(t, g, to);
 }
 
-// The first packet of a direction, or the first after what could not be followed.
-static void start(struct tcp_gaps *t, struct tcp_gap *g, uint32_t at, bool syn)
+// The first packet of a direction, or the first after what could not be followed. opened: its SYN was seen, so that
+// nothing was under way before.
+static void start(struct tcp_gaps *t, struct tcp_gap *g, uint32_t at, bool opened)
 {
 	const uint32_t acked = g->acked;
 	const int32_t ahead = after(acked, at);
 	const bool believed = g->acked_known && ahead > 0 && ahead <= WINDOW_MAX;
 
-	restart(t, g, believed && !syn ? acked : at, syn);
-	if (believed && syn)
+	restart(t, g, believed && !opened ? acked : at, opened);
+	if (believed && opened)
 		acknowledged(t, g, acked);
 }
 
-static void step(struct tcp_gaps *t, struct tcp_gap *g, struct tcp_gap *other, const struct decoded_flow *p)
+static void step(
+        struct tcp_gaps *t, struct tcp_gap *g, struct tcp_gap *other, bool opened, const struct decoded_flow *p)
 {
 	const bool syn = p->tcp_flags & TCP_SYN, ack = p->tcp_flags & TCP_ACK;
 	const uint32_t at = p->tcp_seq + syn;
@@ -190,7 +192,7 @@ static void step(struct tcp_gaps *t, struct tcp_gap *g, struct tcp_gap *other, c
 		forget(t, g); // how much it carries is not known
 	} else {
 		if (!g->started) {
-			start(t, g, at, syn);
+			start(t, g, at, opened);
 		} else if (syn && g->end - at > SYN_LATE_MAX) {
 			restart(t, g, at, true);
 			if (!ack)
@@ -220,8 +222,8 @@ static uint32_t flow_new(struct tcp_gaps *t)
 	return i;
 }
 
-void tcp_gap_packet(struct tcp_gaps *t, uint32_t *state, enum flow_direction direction, uint8_t seen_before,
-        const struct decoded_flow *p)
+void tcp_gap_packet(struct tcp_gaps *t, uint32_t *state, enum flow_direction direction,
+        const uint8_t flags[FLOW_DIRECTIONS], const struct decoded_flow *p)
 {
 	const bool begins = *state == 0;
 	struct tcp_gap *flow;
@@ -234,11 +236,11 @@ void tcp_gap_packet(struct tcp_gaps *t, uint32_t *state, enum flow_direction dir
 		return;
 	flow = t->flows[*state];
 	// The opening that this answers was seen, though not kept.
-	if (begins && p->tcp_whole && (p->tcp_flags & seen_before & TCP_SYN)) {
+	if (begins && p->tcp_whole && (p->tcp_flags & flags[!direction] & TCP_SYN)) {
 		flow[!direction].seen = 1;
 		start(t, &flow[!direction], p->tcp_ack, true);
 	}
-	step(t, &flow[direction], &flow[!direction], p);
+	step(t, &flow[direction], &flow[!direction], flags[direction] & TCP_SYN, p);
 }
 
 const struct tcp_gap *tcp_gap_of(const struct tcp_gaps *t, uint32_t state)

@@ -58,10 +58,10 @@ struct tcp_gaps;
 // Beside a flow table of flows_max: half as many connections are followed, 35 MiB for a million. 0 or -ENOMEM.
 int tcp_gaps_new(uint32_t flows_max, struct tcp_gaps **ret_gaps);
 void tcp_gaps_free(struct tcp_gaps *g);
-// state: what stands for the flow here, 0 for a new one. seen_before: TCP flags seen of the other direction. The packet
-// is TCP, and no fragment but a first one.
-void tcp_gap_packet(struct tcp_gaps *g, uint32_t *state, enum flow_direction direction, uint8_t seen_before,
-        const struct decoded_flow *packet);
+// state: what stands for the flow here, 0 for a new one. flags: of each direction seen so far, this packet's among
+// them. The packet is TCP, and no fragment but a first one.
+void tcp_gap_packet(struct tcp_gaps *g, uint32_t *state, enum flow_direction direction,
+        const uint8_t flags[FLOW_DIRECTIONS], const struct decoded_flow *packet);
 // Of both directions; NULL: nothing is known of it.
 const struct tcp_gap *tcp_gap_of(const struct tcp_gaps *g, uint32_t state);
 // A record was made, and the flow goes on: the next one counts from zero.

@@ -51,8 +51,8 @@ static void say(struct talk *t, enum flow_direction from, uint8_t flags, uint32_
 	        .tcp_ack = flags & ACK ? t->base[!from] + ack : 0,
 	        .tcp_payload = len};
 
-	tcp_gap_packet(t->gaps, &t->state, from, t->flags[!from], &p);
 	t->flags[from] |= flags;
+	tcp_gap_packet(t->gaps, &t->state, from, t->flags, &p);
 }
 
 // The client asks, the server sends much: C and S are who sends.
@@ -205,6 +205,20 @@ static void one_lane_before_the_other(struct talk t)
 	S(ACK | FIN, 2000, 500, 101);
 	expect(&t, 0, 2500, 0);
 	expect_of(&t, FLOW_TO_SERVER, 0, 100, 0);
+	talk_free(&t);
+}
+
+// The same, and the first payload is lost.
+static void one_lane_before_the_other_and_a_loss(struct talk t)
+{
+	C(SYN, 0, 0, 0);
+	C(ACK, 0, 0, 0);
+	C(ACK, 100, 100, 0);
+	C(ACK, 200, 0, 2000);
+	S(SYN | ACK, 0, 0, 0);
+	S(ACK, 1000, 1000, 200);
+	expect(&t, 1000, 2000, 1);
+	expect_of(&t, FLOW_TO_SERVER, 100, 200, 1);
 	talk_free(&t);
 }
 
@@ -535,14 +549,14 @@ static void parts_of_packets_are_passed_over(struct talk t)
 	part.fragment = part.fragment_first = true; // 100 bytes of a packet of 1000
 	part.tcp_seq = t.base[1] + 1000;
 	part.tcp_ack = t.base[0];
-	tcp_gap_packet(t.gaps, &t.state, FLOW_TO_CLIENT, t.flags[0], &part);
+	tcp_gap_packet(t.gaps, &t.state, FLOW_TO_CLIENT, t.flags, &part);
 	C(ACK, 0, 0, 1500);
 	C(ACK, 0, 0, 2000);
 	S(ACK, 2000, 1000, 0);
 	C(ACK, 0, 0, 3000);
 	expect(&t, 0, 2000, 0);
 	part.fragment = part.fragment_first = part.tcp_whole = false; // cut in the header
-	tcp_gap_packet(t.gaps, &t.state, FLOW_TO_CLIENT, t.flags[0], &part);
+	tcp_gap_packet(t.gaps, &t.state, FLOW_TO_CLIENT, t.flags, &part);
 	C(ACK, 0, 0, 4000);
 	S(ACK, 4000, 1000, 0);
 	C(ACK, 0, 0, 5000);
@@ -553,12 +567,13 @@ static void parts_of_packets_are_passed_over(struct talk t)
 static void by_hand(void **state)
 {
 	void (*const cases[])(struct talk) = {nothing_lost, counted_when_acknowledged, retransmitted_in_time,
-	        retransmitted_in_part, data_after_its_acknowledgement, one_lane_before_the_other, lost_at_the_end,
-	        one_byte_that_is_no_fin, keep_alives_are_nothing, the_capture_begins_in_the_middle,
-	        the_capture_begins_in_a_retransmission, the_opening_was_lost, the_first_payload_was_lost,
-	        a_tap_on_one_side_is_no_loss, nobody_acknowledges, numbers_go_round, an_acknowledgement_too_far_ahead,
-	        a_long_loss, a_forged_acknowledgement, data_far_away_begins_anew, resets_say_nothing,
-	        the_same_ports_again, each_record_counts_for_itself, parts_of_packets_are_passed_over};
+	        retransmitted_in_part, data_after_its_acknowledgement, one_lane_before_the_other,
+	        one_lane_before_the_other_and_a_loss, lost_at_the_end, one_byte_that_is_no_fin, keep_alives_are_nothing,
+	        the_capture_begins_in_the_middle, the_capture_begins_in_a_retransmission, the_opening_was_lost,
+	        the_first_payload_was_lost, a_tap_on_one_side_is_no_loss, nobody_acknowledges, numbers_go_round,
+	        an_acknowledgement_too_far_ahead, a_long_loss, a_forged_acknowledgement, data_far_away_begins_anew,
+	        resets_say_nothing, the_same_ports_again, each_record_counts_for_itself,
+	        parts_of_packets_are_passed_over};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
 		for (size_t k = 0; k < sizeof(anywhere) / sizeof(*anywhere); k++)
@@ -676,29 +691,30 @@ static void many_flows(void **state)
 	struct tcp_gaps *gaps;
 	struct tcp_gap_stats s;
 	struct decoded_flow p = {.proto = 6, .tcp_whole = true, .tcp_flags = SYN};
+	const uint8_t none[FLOW_DIRECTIONS] = {0}, syn[FLOW_DIRECTIONS] = {0, SYN};
 
 	assert_non_null(states);
 	assert_int_equal(tcp_gaps_new(1998, &gaps), 0);
 	for (uint32_t i = 0; i < FLOWS + 10; i++)
-		tcp_gap_packet(gaps, &states[i], FLOW_TO_SERVER, 0, &p);
+		tcp_gap_packet(gaps, &states[i], FLOW_TO_SERVER, none, &p);
 	assert_null(tcp_gap_of(gaps, states[0])); // openings alone take none
 	p.tcp_flags = ACK;
 	for (uint32_t i = 0; i < FLOWS + 10; i++)
-		tcp_gap_packet(gaps, &states[i], FLOW_TO_SERVER, SYN, &p);
+		tcp_gap_packet(gaps, &states[i], FLOW_TO_SERVER, syn, &p);
 	tcp_gaps_stats(gaps, &s);
 	assert_int_equal(s.flows_left_out, 10);
 	assert_non_null(tcp_gap_of(gaps, states[0]));
 	assert_null(tcp_gap_of(gaps, states[FLOWS]));
 	p.tcp_ack = 1000, p.tcp_payload = 50;
-	tcp_gap_packet(gaps, &states[5], FLOW_TO_SERVER, SYN, &p);
+	tcp_gap_packet(gaps, &states[5], FLOW_TO_SERVER, syn, &p);
 	p.tcp_ack = 3000;
-	tcp_gap_packet(gaps, &states[5], FLOW_TO_SERVER, SYN, &p);
+	tcp_gap_packet(gaps, &states[5], FLOW_TO_SERVER, syn, &p);
 	assert_int_equal(tcp_gap_of(gaps, states[5])[FLOW_TO_CLIENT].acked_bytes, 3000);
 	// One that was left out stays so, for what it was before is not known.
 	tcp_gap_end(gaps, &states[5]);
-	tcp_gap_packet(gaps, &states[FLOWS], FLOW_TO_SERVER, SYN, &p);
+	tcp_gap_packet(gaps, &states[FLOWS], FLOW_TO_SERVER, syn, &p);
 	assert_null(tcp_gap_of(gaps, states[FLOWS]));
-	tcp_gap_packet(gaps, &states[5], FLOW_TO_SERVER, 0, &p);
+	tcp_gap_packet(gaps, &states[5], FLOW_TO_SERVER, none, &p);
 	assert_non_null(tcp_gap_of(gaps, states[5]));
 	assert_int_equal(tcp_gap_of(gaps, states[5])[FLOW_TO_CLIENT].acked_bytes, 0);
 	for (uint32_t i = 0; i < FLOWS + 10; i++)

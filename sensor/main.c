@@ -18,6 +18,7 @@ static const struct {
         {"verify", verb_verify, "check a recording and say how far the word goes"},
         {"cat", verb_cat, "all packets of a recording as pcapng, merged by time"},
         {"extract", verb_extract, "chosen packets of a recording as pcapng"},
+        {"index", verb_index, "what makes the first extract as fast as later ones"},
         {"flows", verb_flows, "the flows of a recording: who spoke to whom, when, how much, what"},
         {"keygen", verb_keygen, "make a sensor's origin key"},
         {"trust", verb_trust, "say whose recordings you accept"},

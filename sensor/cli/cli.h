@@ -20,6 +20,7 @@ int verb_verify(int argc, char **argv);
 int verb_flows(int argc, char **argv);
 int verb_cat(int argc, char **argv);
 int verb_extract(int argc, char **argv);
+int verb_index(int argc, char **argv);
 int verb_keygen(int argc, char **argv);
 int verb_trust(int argc, char **argv);
 int verb_recover(int argc, char **argv);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sensor/cli/index_cache.h"
 
+#include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -14,22 +16,27 @@
 #define INDEX_BYTES_MAX (256u << 20)
 #define NAME_MAX_LEN 48u
 
-void index_cache_open(struct index_cache *c, const uint8_t recording_id[DIGEST_LEN])
+int index_cache_open(struct index_cache *c, const uint8_t recording_id[DIGEST_LEN])
 {
 	char path[PATH_MAX];
 	size_t len;
+	int r;
 
 	c->dirfd = -1;
-	if (cli_cache_dir(path, sizeof(path)) < 0)
-		return;
+	r = cli_cache_dir(path, sizeof(path));
+	if (r < 0)
+		return r;
 	len = strlen(path);
 	if (sizeof(path) - len < sizeof("/index/") + 2 * DIGEST_LEN)
-		return;
+		return -ENAMETOOLONG;
 	len += (size_t)snprintf(path + len, sizeof(path) - len, "/index/");
 	for (unsigned i = 0; i < DIGEST_LEN; i++)
 		len += (size_t)snprintf(path + len, sizeof(path) - len, "%02x", recording_id[i]);
-	if (cli_make_dirs(path) == 0)
-		c->dirfd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	r = cli_make_dirs(path);
+	if (r < 0)
+		return r;
+	c->dirfd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	return c->dirfd < 0 ? -errno : 0;
 }
 
 void index_cache_close(struct index_cache *c)
@@ -78,27 +85,60 @@ uint8_t *index_cache_get(struct index_cache *c, uint32_t lane, uint32_t segment,
 	return data;
 }
 
-void index_cache_put(struct index_cache *c, uint32_t lane, uint32_t segment, const uint8_t *data, size_t len)
+int index_cache_put(struct index_cache *c, uint32_t lane, uint32_t segment, const uint8_t *data, size_t len)
 {
 	char name[NAME_MAX_LEN], temporary[NAME_MAX_LEN], suffix[24];
 	size_t done = 0;
-	int fd;
+	int fd, r = 0;
 
 	if (c->dirfd < 0 || len > INDEX_BYTES_MAX)
-		return;
+		return -EFBIG;
 	snprintf(suffix, sizeof(suffix), ".%d.tmp", (int)getpid());
 	file_name(lane, segment, "", name);
 	file_name(lane, segment, suffix, temporary);
-	fd = openat(c->dirfd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	fd = openat(c->dirfd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
-		return;
-	while (done < len) {
+		return -errno;
+	while (done < len && r == 0) {
 		ssize_t n = write(fd, data + done, len - done);
 
-		if (n <= 0)
-			break;
-		done += (size_t)n;
+		r = n < 0 ? -errno : 0;
+		done += n > 0 ? (size_t)n : 0;
 	}
-	if (close(fd) < 0 || done < len || renameat(c->dirfd, temporary, c->dirfd, name) < 0)
+	if (close(fd) < 0 && r == 0)
+		r = -errno;
+	if (r == 0 && renameat(c->dirfd, temporary, c->dirfd, name) < 0)
+		r = -errno;
+	if (r < 0)
 		unlinkat(c->dirfd, temporary, 0);
+	return r;
+}
+
+static bool given_up(const struct segment_list *list, const char *name)
+{
+	char again[NAME_MAX_LEN];
+	unsigned lane, number;
+
+	if (sscanf(name, "%u-%u.idx", &lane, &number) != 2)
+		return false;
+	file_name(lane, number, "", again);
+	return strcmp(again, name) == 0 && lane < list->lane_count && number < list->lanes[lane]->count &&
+	       list->lanes[lane]->segments[number].retired;
+}
+
+void index_cache_prune(struct index_cache *c, const struct segment_list *list)
+{
+	int fd = openat(c->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *entry;
+
+	if (!dir) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	while ((entry = readdir(dir)) != NULL)
+		if (given_up(list, entry->d_name))
+			unlinkat(c->dirfd, entry->d_name, 0);
+	closedir(dir);
 }

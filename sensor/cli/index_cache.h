@@ -14,9 +14,12 @@ struct index_cache {
 	int dirfd; // of this recording; -1: there is none, nothing is found and nothing kept
 };
 
-void index_cache_open(struct index_cache *c, const uint8_t recording_id[DIGEST_LEN]);
+// 0 or a negative errno.
+int index_cache_open(struct index_cache *c, const uint8_t recording_id[DIGEST_LEN]);
 void index_cache_close(struct index_cache *c);
 // The index of a sealed segment, or NULL; to be freed.
 uint8_t *index_cache_get(struct index_cache *c, uint32_t lane, uint32_t segment, size_t *ret_len);
-// Keeps one, whole or not at all. That it could not be kept costs time and nothing else.
-void index_cache_put(struct index_cache *c, uint32_t lane, uint32_t segment, const uint8_t *data, size_t len);
+// Keeps one, whole or not at all. 0 or a negative errno: that it could not be kept costs time and nothing else.
+int index_cache_put(struct index_cache *c, uint32_t lane, uint32_t segment, const uint8_t *data, size_t len);
+// Deletes those of segments that the recording has given up.
+void index_cache_prune(struct index_cache *c, const struct segment_list *list);

@@ -3,15 +3,13 @@
 // one of what it reads whole. One thread.
 #pragma once
 
-#include "sensor/cli/index_cache.h"
+#include "sensor/cli/index_maker.h"
 #include "sensor/cli/packet_output.h"
 #include "sensor/cli/selection.h"
 
 struct indexed_lane {
 	struct frame_plan plan; // of the segment under way
 	struct planned_frame *frames;
-	struct index_builder *builder;
-	bool broken; // no memory for this segment's index
 };
 
 struct indexed_choice {
@@ -20,7 +18,7 @@ struct indexed_choice {
 	const struct packet_output *output; // which recording
 	int code;                           // for packet_output
 	bool with_index;
-	struct index_cache cache;
+	struct index_maker maker;
 	struct indexed_lane *lanes;
 	size_t lane_count;
 };

@@ -205,7 +205,7 @@ static int segment_enter(struct lane_reader *r)
 	digest_reset(r->digest);
 	r->signed_part_held = r->segment->frames == 0 && !r->segment->sealed;
 	r->planned = 0;
-	if (r->segment->sealed && choice && choice->plan)
+	if (choice && choice->plan)
 		r->plan = choice->plan(choice->user, r->lane, (uint32_t)(r->next_segment - 1));
 	if (r->plan && r->plan->count == 0) {
 		r->segment = NULL;

@@ -40,7 +40,8 @@ struct frame_seen {
 struct packet_choice {
 	// Called once, before anything is read. 0, or -ECANCELED: nothing is read.
 	int (*begin)(void *user, const struct segment_list *list);
-	// The frames of a sealed segment to be read, NULL: all of it. Borrowed until the lane's next call.
+	// The frames of a segment to be read, NULL: all of it. Of one that is not sealed, no plan or an empty one.
+	// Borrowed until the lane's next call.
 	const struct frame_plan *(*plan)(void *user, const struct listed_lane *lane, uint32_t segment);
 	void (*frame)(void *user, const struct frame_seen *frame);
 	// A sealed segment has been read whole, and all of it holds.

@@ -50,7 +50,7 @@ else
 fi
 
 # A ring of 4 MiB and a slow reader: what the kernel dropped is counted, and the rest is all there.
-start_dump -i vb -r 4194304 -w 5000
+start_dump -i vb -r 4194304 -w $((5000 * SLOWNESS))
 "$T/send_frames" -i va -c 60000 -s 1500 >"$T/sent"
 stop_dump
 equal "overload: received is delivered plus dropped" "60000 $((60000 - $(value dropped)))" \

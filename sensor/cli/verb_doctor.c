@@ -12,14 +12,15 @@
 #include "sensor/doctor/doctor.h"
 
 static const char help[] =
-        "usage: sealtap doctor -i IFACE [-o DIR] [--json]\n"
+        "usage: sealtap doctor -i IFACE [-o DIR] [--busy-poll] [--json]\n"
         "\n"
         "Says what is wrong with this machine for lossless evidence, and the command that mends it. Changes nothing;\n"
         "with -o it writes up to 64 MiB into a file without a name there, for at most about two seconds.\n"
         "\n"
-        "  -i, --interface IFACE  what shall be recorded; with DPDK a PCI address such as 0000:03:00.0\n"
-        "  -o, --output DIR       where recordings shall lie: checks the disk\n"
-        "      --json             one object on stdout\n"
+        "  -i, --interface IFACE      what shall be recorded; with DPDK a PCI address such as 0000:03:00.0\n"
+        "  -o, --output DIR           where recordings shall lie: checks the disk\n"
+        "      --busy-poll            the capture will be one with --driver xdp --busy-poll\n"
+        "      --json                 one object on stdout\n"
         "\n"
         "Exit: 0 nothing is bad, 4 something is, 2 usage, 3 no such interface.\n";
 
@@ -71,8 +72,8 @@ static int print_json(const struct doctor *d)
 int verb_doctor(int argc, char **argv)
 {
 	static const struct option options[] = {{"interface", required_argument, NULL, 'i'},
-	        {"output", required_argument, NULL, 'o'}, {"json", no_argument, NULL, 'j'},
-	        {"help", no_argument, NULL, 'h'}, {0}};
+	        {"output", required_argument, NULL, 'o'}, {"busy-poll", no_argument, NULL, 'b'},
+	        {"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
 	static struct doctor d;
 	int c, json = 0;
 
@@ -83,6 +84,8 @@ int verb_doctor(int argc, char **argv)
 			d.interface = optarg;
 		else if (c == 'o')
 			d.directory = optarg;
+		else if (c == 'b')
+			d.busy_poll = true;
 		else if (c == 'j')
 			json = 1;
 		else
@@ -106,6 +109,7 @@ int verb_doctor(int argc, char **argv)
 		link_check(&d);
 		offload_check(&d);
 		queue_check(&d);
+		busy_poll_check(&d);
 	}
 	core_check(&d);
 	clock_check(&d);

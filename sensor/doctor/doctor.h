@@ -23,6 +23,7 @@ struct doctor {
 	const char *interface; // or a PCI address, as DPDK takes it
 	bool pci;
 	const char *directory; // where recordings shall lie, or NULL
+	bool busy_poll;        // the capture will be one with --busy-poll
 	int fd;                // any socket, for ioctl
 	int64_t link_mbit;     // -1: unknown
 	char driver[32];       // of the interface
@@ -44,6 +45,7 @@ bool doctor_pci_address(const char *name); // of a device that there is
 void link_check(struct doctor *d); // sets link_mbit and driver, so it comes first
 void offload_check(struct doctor *d);
 void queue_check(struct doctor *d);
+void busy_poll_check(struct doctor *d);
 void pci_check(struct doctor *d); // of a PCI address sets driver
 void core_check(struct doctor *d);
 void clock_check(struct doctor *d);

@@ -17,6 +17,7 @@
 
 #define PROTO_TCP 6
 #define PACKET_MAX UINT16_MAX
+#define JA4_LEN 36
 
 // nDPI's state of a flow that is not done yet.
 struct state {
@@ -180,7 +181,9 @@ static void collect_tls(struct dpi_texts *t, struct ndpi_flow_struct *n)
 #endif
 	dpi_text_add(t, FLOW_TEXT_JA3S, n->protos.tls_quic.ja3_server);
 #ifdef NDPI_HAS_JA4
-	dpi_text_add(t, FLOW_TEXT_JA4, n->protos.tls_quic.ja4_client);
+	// 4.10 ends some where the ALPN would stand: that is none.
+	if (strlen(n->protos.tls_quic.ja4_client) == JA4_LEN)
+		dpi_text_add(t, FLOW_TEXT_JA4, n->protos.tls_quic.ja4_client);
 #endif
 	collect_certificate(t, n);
 	if (is(n, NDPI_PROTOCOL_QUIC))
@@ -352,13 +355,13 @@ static uint32_t state_new(struct dpi *d, struct flow *f)
 	return index;
 }
 
-// Whether nDPI has more to find out about a flow whose protocol it knows.
-static bool wants_more(struct dpi *d, struct ndpi_flow_struct *n)
+// Whether nDPI has found out all that it will: its last answer was p.
+static bool is_final(struct dpi *d, const struct flow *f, struct ndpi_flow_struct *n, const ndpi_protocol *p)
 {
-#ifdef NDPI_HAS_EXTRA_DISSECTION
-	return ndpi_extra_dissection_possible(d->module, n);
+#ifdef NDPI_HAS_STATE
+	return p->state == NDPI_STATE_CLASSIFIED || p->state == NDPI_STATE_MONITORING;
 #else
-	return n->extra_packets_func != NULL;
+	return f->app_proto != NDPI_PROTOCOL_UNKNOWN && !ndpi_extra_dissection_possible(d->module, n);
 #endif
 }
 
@@ -382,7 +385,7 @@ void dpi_packet(struct dpi *d, struct flow *f, const uint8_t *l3, uint32_t l3_le
 	p = ndpi_detection_process_packet(d->module, n, l3, len, ts_ns / 1000000);
 #endif
 	take(f, &p);
-	if (f->app_packets >= limit || (f->app_proto != NDPI_PROTOCOL_UNKNOWN && !wants_more(d, n)))
+	if (f->app_packets >= limit || is_final(d, f, n, &p))
 		decide(d, f);
 }
 

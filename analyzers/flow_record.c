@@ -65,7 +65,7 @@ const struct flow_field flow_fields[] = {
 	{"tls.version", FLOW_KIND_TEXT, TEXT(TLS_VERSION), 0, FLOW_GROUP_TLS, "version"},
 	{"tls.versions_offered", FLOW_KIND_TEXT, TEXT(TLS_VERSIONS_OFFERED), 0, FLOW_GROUP_TLS | FLOW_GROUP_QUIC, "versions that the client offered"},
 	{"tls.alpn", FLOW_KIND_TEXT, TEXT(ALPN), 0, FLOW_GROUP_TLS | FLOW_GROUP_QUIC, "application protocols"},
-	{"tls.ja3", FLOW_KIND_TEXT, TEXT(JA3), 0, FLOW_GROUP_TLS | FLOW_GROUP_QUIC, "JA3 of the client"},
+	{"tls.ja3", FLOW_KIND_TEXT, TEXT(JA3), 0, FLOW_GROUP_TLS | FLOW_GROUP_QUIC, "JA3 of the client (nDPI up to 4.12)"},
 	{"tls.ja3s", FLOW_KIND_TEXT, TEXT(JA3S), 0, FLOW_GROUP_TLS | FLOW_GROUP_QUIC, "JA3S of the server"},
 	{"tls.ja4", FLOW_KIND_TEXT, TEXT(JA4), 0, FLOW_GROUP_TLS | FLOW_GROUP_QUIC, "JA4 of the client (nDPI 4.10 and newer)"},
 	{"tls.fingerprint", FLOW_KIND_TEXT, TEXT(CERT_SHA1), 0, FLOW_GROUP_TLS, "SHA-1 of the server's certificate"},

@@ -144,13 +144,16 @@ static bool is_tls(const struct ndpi_flow_struct *n)
 
 static void collect_certificate(struct dpi_texts *t, const struct ndpi_flow_struct *n)
 {
+	static const char digits[] = "0123456789abcdef";
 	const uint8_t *sha1 = n->protos.tls_quic.sha1_certificate_fingerprint;
-	char text[3 * 20 + 1];
+	char text[3 * 20];
 	unsigned set = 0;
 
 	for (unsigned i = 0; i < 20; i++) {
 		set |= sha1[i];
-		snprintf(text + 3 * i, 4, "%02x%s", sha1[i], i < 19 ? ":" : "");
+		text[3 * i] = digits[sha1[i] >> 4];
+		text[3 * i + 1] = digits[sha1[i] & 15];
+		text[3 * i + 2] = i < 19 ? ':' : '\0';
 	}
 	if (set)
 		dpi_text_add(t, FLOW_TEXT_CERT_SHA1, text);
@@ -259,8 +262,10 @@ static void collect_dns(struct dpi_texts *t, const struct ndpi_flow_struct *n)
 
 static void collect(struct dpi *d, struct flow *f, struct ndpi_flow_struct *n)
 {
-	struct dpi_texts t = {.len = 0};
+	struct dpi_texts t;
 	size_t size = 0;
+
+	t.len = 0; // its bytes stay as they are: they are many
 
 	f->app_risk = n->risk;
 	f->app_confidence = (uint8_t)n->confidence;
@@ -430,24 +435,46 @@ static uint32_t group(uint16_t proto)
 	}
 }
 
+// Appends text, as much as there is room for; returns where it ends.
+static size_t put_text(char *out, size_t at, size_t room, const char *text)
+{
+	while (*text && at + 1 < room)
+		out[at++] = *text++;
+	out[at] = '\0';
+	return at;
+}
+
+// The same with a number; there must be room.
+static size_t put_number(char *out, size_t at, uint16_t number)
+{
+	unsigned divisor = 10000;
+
+	while (divisor > 1 && number < divisor)
+		divisor /= 10;
+	for (; divisor > 0; divisor /= 10)
+		out[at++] = (char)('0' + number / divisor % 10);
+	out[at] = '\0';
+	return at;
+}
+
 static void describe_names(struct dpi *d, const struct flow *f, struct flow_record *r)
 {
 	// nDPI's own way: the carrier first, where there is one.
 	const bool both = f->app_master != NDPI_PROTOCOL_UNKNOWN && f->app_master != f->app_proto &&
 	                  f->app_proto != NDPI_PROTOCOL_UNKNOWN;
 	const uint16_t carrier = f->app_master != NDPI_PROTOCOL_UNKNOWN ? f->app_master : f->app_proto;
-	size_t i;
+	const char *name = ndpi_get_proto_name(d->module, carrier);
+	size_t i, at;
 
+	at = put_text(r->app, 0, sizeof(r->app), name);
+	i = put_number(r->app_number, 0, carrier);
 	if (both) {
-		snprintf(r->app, sizeof(r->app), "%s.%s", ndpi_get_proto_name(d->module, f->app_master),
-		        ndpi_get_proto_name(d->module, f->app_proto));
-		snprintf(r->app_number, sizeof(r->app_number), "%u.%u", f->app_master, f->app_proto);
-	} else {
-		snprintf(r->app, sizeof(r->app), "%s", ndpi_get_proto_name(d->module, carrier));
-		snprintf(r->app_number, sizeof(r->app_number), "%u", carrier);
+		at = put_text(r->app, at, sizeof(r->app), ".");
+		put_text(r->app, at, sizeof(r->app), ndpi_get_proto_name(d->module, f->app_proto));
+		r->app_number[i] = '.';
+		put_number(r->app_number, i + 1, f->app_proto);
 	}
-	snprintf(r->app_proto, sizeof(r->app_proto), "%s",
-	        carrier == NDPI_PROTOCOL_UNKNOWN ? "failed" : ndpi_get_proto_name(d->module, carrier));
+	put_text(r->app_proto, 0, sizeof(r->app_proto), carrier == NDPI_PROTOCOL_UNKNOWN ? "failed" : name);
 	for (i = 0; r->app_proto[i]; i++)
 		r->app_proto[i] = (char)tolower((unsigned char)r->app_proto[i]);
 }

@@ -10,19 +10,20 @@ struct writer {
 	int error;
 };
 
-// All texts of a record, one after the other.
-static const char **text_at(struct flow_record *r, unsigned i)
+#define TEXTS_MAX (5 + FLOW_TEXTS + FLOW_RISKS_MAX)
+
+// All texts of a record, one after the other; returns how many there are.
+static unsigned texts_of(struct flow_record *r, const char **ret_texts[TEXTS_MAX])
 {
 	const char **fixed[] = {&r->category, &r->confidence, &r->recording, &r->sensor, &r->complete};
-	const unsigned fixed_count = sizeof(fixed) / sizeof(*fixed);
+	unsigned count = sizeof(fixed) / sizeof(*fixed);
 
-	if (i < fixed_count)
-		return fixed[i];
-	i -= fixed_count;
-	if (i < FLOW_TEXTS)
-		return &r->text[i];
-	i -= FLOW_TEXTS;
-	return i < FLOW_RISKS_MAX ? &r->risks[i] : NULL;
+	memcpy(ret_texts, fixed, sizeof(fixed));
+	for (unsigned i = 0; i < FLOW_TEXTS; i++)
+		ret_texts[count++] = &r->text[i];
+	for (unsigned i = 0; i < r->risk_count; i++)
+		ret_texts[count++] = &r->risks[i];
+	return count;
 }
 
 // A text's place in the message, plus one; 0 stands for none.
@@ -46,12 +47,13 @@ int flow_pack(const struct flow_record *record, uint8_t out[FLOW_PACKED_MAX])
 {
 	struct writer w = {.texts = out + sizeof(*record), .room = FLOW_PACKED_MAX - sizeof(*record)};
 	struct flow_record r = *record;
-	const char **text;
+	const char **texts[TEXTS_MAX];
+	const unsigned count = texts_of(&r, texts);
 
 	for (unsigned i = r.risk_count; i < FLOW_RISKS_MAX; i++)
 		r.risks[i] = NULL;
-	for (unsigned i = 0; (text = text_at(&r, i)); i++)
-		*text = put(&w, *text);
+	for (unsigned i = 0; i < count; i++)
+		*texts[i] = put(&w, *texts[i]);
 	if (w.error < 0)
 		return w.error;
 	memcpy(out, &r, sizeof(r));
@@ -75,7 +77,8 @@ static bool numbers_hold(const struct flow_record *r)
 int flow_unpack(const uint8_t *data, size_t len, struct flow_record *ret_record)
 {
 	struct flow_record *r = ret_record;
-	const char *texts = (const char *)data + sizeof(*r), **text;
+	const char *texts = (const char *)data + sizeof(*r), **text[TEXTS_MAX];
+	unsigned count;
 	size_t room;
 	uint8_t flag;
 
@@ -86,15 +89,19 @@ int flow_unpack(const uint8_t *data, size_t len, struct flow_record *ret_record)
 	room = len - sizeof(*r);
 	if (flag > 1 || !numbers_hold(r) || (room > 0 && texts[room - 1] != '\0'))
 		return -EBADMSG;
-	for (unsigned i = 0; (text = text_at(r, i)); i++) {
-		uintptr_t at = (uintptr_t)*text;
+	count = texts_of(r, text);
+	for (unsigned i = 0; i < count; i++) {
+		const uintptr_t at = (uintptr_t)*text[i];
 
 		if (at > room)
 			return -EBADMSG;
-		*text = at ? texts + at - 1 : NULL;
+		*text[i] = at ? texts + at - 1 : NULL;
 	}
-	for (unsigned i = 0; i < r->risk_count; i++)
-		if (!r->risks[i])
+	for (unsigned i = 0; i < FLOW_RISKS_MAX; i++) {
+		if (i >= r->risk_count)
+			r->risks[i] = NULL;
+		else if (!r->risks[i])
 			return -EBADMSG;
+	}
 	return 0;
 }

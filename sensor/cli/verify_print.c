@@ -68,6 +68,12 @@ static const char *next_step(const char *code)
 	                "the operator's policy gave these packets up and the ledger says so; counters still "
 	                "count them"},
 	        {"retired-present", "a copy made before, or a crash before the file went: rely on it as on the others"},
+	        {"flows-retired", "flow records of packets that were given up too"},
+	        {"flows-not-sealed",
+	                "still recording: verify again after it ends; else rely on nothing in it: sealtap flows "
+	                "--reanalyse tells the flows from the packets"},
+	        {"flows-size", "sealtap flows --reanalyse tells the flows from the packets"},
+	        {"flows-sha256", "sealtap flows --reanalyse tells the flows from the packets"},
 	        {"missing-file", "look for it in another copy of the recording"},
 	        {"not-a-regular-file", "copy the recording again, files and not links"},
 	        {"unexpected-file", "move it out of the recording"},
@@ -151,6 +157,10 @@ static void print_facts(const struct verify_report *r)
 		printf("  retired       %" PRIu64 " of these segments with %" PRIu64
 		       " packets, under the policy stated at the start\n",
 		        r->segments_retired, r->packets_retired);
+	if (r->flow_files > 0)
+		printf("  flows         %" PRIu64 " records in %" PRIu64
+		       " files, what the inspector said at the time and no evidence of it\n",
+		        r->flow_records, r->flow_files);
 	if (r->cutoff_bytes > 0)
 		printf("  cutoff        %" PRIu64 " bytes of each flow are recorded; %" PRIu64 " frames of %" PRIu64
 		       " bytes beyond it are not\n",
@@ -316,6 +326,8 @@ json_t *verify_json(const struct series_member *m)
 	json_object_set_new(o, "segments_sealed", json_integer((json_int_t)r->segments_sealed));
 	json_object_set_new(o, "segments_retired", json_integer((json_int_t)r->segments_retired));
 	json_object_set_new(o, "packets_retired", json_integer((json_int_t)r->packets_retired));
+	json_object_set_new(o, "flow_files", json_integer((json_int_t)r->flow_files));
+	json_object_set_new(o, "flow_records", json_u64(r->flow_records));
 	if (r->cutoff_bytes > 0) {
 		json_object_set_new(o, "cutoff_bytes", json_u64(r->cutoff_bytes));
 		json_object_set_new(o, "shunted_bytes", json_u64(r->shunted_bytes));

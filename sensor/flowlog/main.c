@@ -43,6 +43,7 @@ struct flowlog {
 	uint64_t gathering_since; // when the oldest line came that is not written; 0: none is waiting
 	uint64_t file_since;      // and the oldest of the file
 	unsigned unanswered;      // of the keeper's answers
+	bool empty;               // the newest read gave no byte: an empty message, or the end
 };
 
 static const struct flow_writer_counts one_malformed = {.malformed = 1};
@@ -139,11 +140,17 @@ static int receive(struct flowlog *f, bool hung_up)
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+		if (n == 0 && !hung_up) {
+			f->empty = true; // what comes next tells
 			return 0;
-		// A message without a byte looks like the end.
-		if (n < 0 || (n == 0 && hung_up))
+		}
+		if (n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK))
 			return 1;
+		if (f->empty) // it was not the end
+			flow_writer_count(f->writer, &one_malformed);
+		f->empty = false;
+		if (n < 0)
+			return 0;
 		r = take(f, message, (size_t)n);
 		if (r < 0)
 			return r;
@@ -177,8 +184,8 @@ static int turn(struct flowlog *f, uint64_t now, bool end)
 	struct wire_flows sealed;
 	int r = 0;
 
-	// What was not understood is said, even if there is nothing else to say.
-	if (end && flow_writer_counted(f->writer))
+	// What was not understood is said, even if nothing else is.
+	if (end && flow_writer_raw_bytes(f->writer) == 0 && flow_writer_counted(f->writer))
 		r = write_line(f, flow_order_json(NULL, 0), &(struct flow_writer_counts){0});
 	if (r < 0)
 		return r;

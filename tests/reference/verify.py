@@ -254,6 +254,9 @@ TYPES = {
                     counters_begin=COUNTERS, counters_end=COUNTERS),
     "retire": dict(lane=LANE, number=NUMBER, bytes=t_u64, sha256=HEX64, packets=t_u64,
                    reason=t_enum("keep-size", "keep-time", "min-free"), free_=t_u64),
+    "flows": dict(number=t_int(0, 2**32 - 2), path=t_str, bytes=t_u64, sha256=HEX64, frames=t_u64, raw_bytes=t_u64,
+                  records=t_u64, inspected=t_u64, lost=t_u64, malformed=t_u64),
+    "retire_flows": dict(number=t_int(0, 2**32 - 2), bytes=t_u64, sha256=HEX64),
     "shunt": dict(lane=LANE, frames=t_u64, bytes=t_u64, t_first=ns, t_last=ns),
     "loss": dict(lane=LANE, cause=t_enum(*CAUSES), frames=t_u64, t_first=ns, t_last=ns),
     "clock": dict(boot_id=t_str, offset=ns, tolerance_ns=t_enum("100000000"), synchronised=t_enum("yes", "no"),
@@ -262,7 +265,7 @@ TYPES = {
     "mark": dict(by=t_str, text=t_str),
     "incident": dict(kind=t_enum("recorder-died", "recorder-resumed", "adopted", "disk-full", "disk-error",
                                  "supervisor-died", "source-failed", "interface-down", "overload", "stalled", "kernel-time",
-                                 "inspector-died", "inspection-shed", "flowlog-died", "exporter-died",
+                                 "inspector-died", "inspection-shed", "flowlog-died", "exporter-died", "flows-ended",
                                  "interface-up", "interface-renamed", "interface-back", "carrier-lost", "carrier-back",
                                  "mtu-changed", *PASSED_BY), detail=t_str),
     "heartbeat": {},
@@ -637,10 +640,11 @@ class Result:
 
 DECIMAL = r"(?:0|[1-9][0-9]*)"
 SEGMENT_NAME = re.compile(r"segments/(%s)/([0-9]{8}|[1-9][0-9]{8,})\.pcapng\.zst" % DECIMAL)
-DIRECTORIES = re.compile(r"segments|checkpoints|keys|sources|segments/%s" % DECIMAL)
+FLOWS_NAME = re.compile(r"flows/([0-9]{8}|[1-9][0-9]{8,9})\.jsonl\.zst")
+DIRECTORIES = re.compile(r"segments|checkpoints|keys|sources|flows|segments/%s" % DECIMAL)
 FILES = re.compile(r"ledger\.jsonl|checkpoint|checkpoint\.tmp|salts\.key|recovery\.json|keys/origin\.pub|"
-                   r"(?:checkpoints/%s|keys/%s\.pub)|sources/%s\.extra\.jsonl\.zst|%s"
-                   % (DECIMAL, DECIMAL, DECIMAL, SEGMENT_NAME.pattern.replace("(%s)" % DECIMAL, DECIMAL)))
+                   r"(?:checkpoints/%s|keys/%s\.pub)|sources/%s\.extra\.jsonl\.zst|%s|%s"
+                   % (DECIMAL, DECIMAL, DECIMAL, FLOWS_NAME.pattern, SEGMENT_NAME.pattern.replace("(%s)" % DECIMAL, DECIMAL)))
 
 
 def sum_terms(c):
@@ -1163,6 +1167,58 @@ class Verifier:
                 if sum(int(o["frames"]) for _, o in self.of("shunt") if o["lane"] == lane) != int(end["shunted"]):
                     self.bad("shunt-sum", "lane %d" % lane)
 
+    # 17
+    def flow_files(self):
+        named, given_up, kept, sealed = {}, set(), collections.deque(), set()
+        retired = set()
+        for i, o in enumerate(self.objects):
+            where = "line %d" % i
+            if o is None:
+                continue
+            if o["type"] == "segment":
+                sealed.add((o["lane"], o["number"]))
+            elif o["type"] == "retire":
+                retired.add((o["lane"], o["number"]))
+            elif o["type"] == "flows":
+                if named and o["number"] <= max(named):
+                    self.bad("flows-number", where)
+                    continue
+                if o["path"] != "flows/%08d.jsonl.zst" % o["number"]:
+                    self.bad("flows-path", where)
+                    continue
+                named[o["number"]] = o
+                kept.append((o, frozenset(sealed)))
+            elif o["type"] == "retire_flows":
+                if "retention" not in (self.open or {}):
+                    self.bad("retire-without-policy", where)
+                elif not kept or kept[0][0]["number"] != o["number"]:
+                    self.bad("retire-order", where, "flow file %d" % o["number"])
+                else:
+                    line, before = kept.popleft()
+                    given_up.add(o["number"])
+                    if any(o[k] != line[k] for k in ("bytes", "sha256")):
+                        self.bad("retire-value", where)
+                    if not before <= retired or not retired:
+                        self.bad("retire-reason", where, "segments older than the flow file are kept")
+        for number, o in named.items():
+            path = o["path"]
+            if path not in self.files and number in given_up:
+                self.r.add(4, "flows-retired", path)
+                continue
+            data = self.need(path)
+            if data is not None and (len(data), H(data).hex()) != (int(o["bytes"]), o["sha256"]):
+                self.bad("flows-file", path)
+            if number in given_up:
+                self.r.add(4, "retired-present", path)
+        ended_early = any(o["kind"] in ("supervisor-died", "flowlog-died", "flows-ended") for _, o in self.of("incident"))
+        for name in sorted(self.files):
+            m = FLOWS_NAME.fullmatch(name)
+            if m and int(m[1]) not in named:
+                if self.closed and not ended_early:
+                    self.bad("unexpected-name", name, "no flows line names it")
+                else:
+                    self.r.add(4, "flows-not-sealed", name)
+
     # 11
     def sources(self):
         expected, indexes = set(), set()
@@ -1298,6 +1354,7 @@ class Verifier:
             self.segments()
             self.counters()
             self.sources()
+            self.flow_files()
             self.end()
             self.recovery()
             self.r.complete = self.is_complete()

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Lines of the flow files of a recording (docs/evidence-format.md, section 6), also of those that are being written:
+// Lines of the flow files of a recording (docs/evidence-format.md, section 9), also of those that are being written:
 // whole zstd frames are handed out as they come, and each is a number of whole lines. Memory is bounded and nothing is
 // taken on trust. What the lines say is not looked at. One thread.
 #pragma once

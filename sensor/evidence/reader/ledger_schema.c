@@ -5,7 +5,7 @@
 #include <string.h>
 
 const char *const line_type_names[LINE_TYPES + 1] = {"open", "key", "begin", "progress", "segment", "loss", "shunt",
-        "clock", "gap", "mark", "incident", "heartbeat", "source", "retire", "close", NULL};
+        "clock", "gap", "mark", "incident", "heartbeat", "source", "flows", "retire", "retire_flows", "close", NULL};
 const char *const authority_kind_names[] = {"own-network", "ingest", NULL};
 const char *const source_kind_names[] = {"file", "afpacket", "pcap", "xdp", "dpdk", NULL};
 const char *const close_reason_names[] = {"end-of-input", "input-damaged", "duration", "packets", "signal", "disk-full",
@@ -24,7 +24,7 @@ static const char *const incident_names[] = {"recorder-died", "recorder-resumed"
         "supervisor-died", "source-failed", "interface-down", "overload", "stalled", "interface-up",
         "interface-renamed", "interface-back", "carrier-lost", "carrier-back", "mtu-changed", "interface-removed",
         "queues-changed", "offload-changed", "promiscuous-lost", "starved", "kernel-time", "inspector-died",
-        "inspection-shed", "flowlog-died", "exporter-died", NULL};
+        "inspection-shed", "flowlog-died", "exporter-died", "flows-ended", NULL};
 
 #define INT_(type, member, max)                                                                                        \
 	{                                                                                                              \
@@ -295,6 +295,27 @@ static const struct field source_fields[] = {
         END_,
 };
 
+static const struct field flows_fields[] = {
+        INT_(struct ledger_flows, number, UINT32_MAX - 1),
+        TEXT_(struct ledger_flows, path),
+        U64_(struct ledger_flows, bytes),
+        HEX_(struct ledger_flows, sha256),
+        U64_(struct ledger_flows, frames),
+        U64_(struct ledger_flows, raw_bytes),
+        U64_(struct ledger_flows, records),
+        U64_(struct ledger_flows, inspected),
+        U64_(struct ledger_flows, lost),
+        U64_(struct ledger_flows, malformed),
+        END_,
+};
+
+static const struct field retire_flows_fields[] = {
+        INT_(struct ledger_retire_flows, number, UINT32_MAX - 1),
+        U64_(struct ledger_retire_flows, bytes),
+        HEX_(struct ledger_retire_flows, sha256),
+        END_,
+};
+
 static const struct field retire_fields[] = {
         INT_(struct ledger_retire, lane, LANES_MAX - 1),
         INT_(struct ledger_retire, number, UINT32_MAX),
@@ -326,7 +347,7 @@ static const struct field common_fields[] = {
 
 static const struct field *const type_fields[LINE_TYPES] = {open_fields, key_fields, begin_fields, progress_fields,
         segment_fields, loss_fields, shunt_fields, clock_fields, gap_fields, mark_fields, incident_fields,
-        heartbeat_fields, source_fields, retire_fields, close_fields};
+        heartbeat_fields, source_fields, flows_fields, retire_fields, retire_flows_fields, close_fields};
 
 const struct field recovery_segment_fields[] = {
         INT_(struct recovery_segment, lane, LANES_MAX - 1),

@@ -24,7 +24,9 @@ enum line_type {
 	LINE_INCIDENT,
 	LINE_HEARTBEAT,
 	LINE_SOURCE,
+	LINE_FLOWS,
 	LINE_RETIRE,
+	LINE_RETIRE_FLOWS,
 	LINE_CLOSE,
 	LINE_TYPES
 };
@@ -137,6 +139,9 @@ struct ledger_incident {
 	const char *detail;
 };
 #define INCIDENT_RECORDER_DIED 0
+#define INCIDENT_SUPERVISOR_DIED 5
+#define INCIDENT_FLOWLOG_DIED 24
+#define INCIDENT_FLOWS_ENDED 26
 #define INCIDENT_INTERFACE_REMOVED 16 // from here to STARVED: frames may have passed the recorder by
 #define INCIDENT_STARVED 20
 
@@ -157,6 +162,19 @@ struct ledger_source {
 };
 #define SOURCE_HAS_DAMAGE 1u
 #define SOURCE_HAS_EXTRA 2u
+
+struct ledger_flows {
+	uint64_t number;
+	const char *path;
+	uint64_t bytes;
+	uint8_t sha256[DIGEST_LEN];
+	uint64_t frames, raw_bytes, records, inspected, lost, malformed;
+};
+
+struct ledger_retire_flows {
+	uint64_t number, bytes;
+	uint8_t sha256[DIGEST_LEN];
+};
 
 struct ledger_retire {
 	uint64_t lane, number, bytes;
@@ -191,7 +209,9 @@ struct ledger_line {
 		struct ledger_gap gap;
 		struct ledger_incident incident;
 		struct ledger_source source;
+		struct ledger_flows flows;
 		struct ledger_retire retire;
+		struct ledger_retire_flows retire_flows;
 		struct ledger_close close;
 		const char *texts[2];
 	};

@@ -12,6 +12,8 @@
 #define SEGMENTS_WAITING_MAX 65536u
 // Segments that `cat` lists before it reads, 104 bytes each; complete ones under a retention policy, 80 bytes each.
 #define SEGMENTS_LISTED_MAX (4u << 20)
+// Flow files, 64 bytes each.
+#define FLOW_FILES_MAX (1u << 20)
 // Sources of `open`; a line cannot hold more.
 #define SOURCES_MAX 4096u
 // Checkpoint files and key files are small.

@@ -133,14 +133,23 @@ static void handle(struct verify *v, const struct ledger_line *line)
 		v->report->incidents++;
 		if (line->incident.kind == INCIDENT_RECORDER_DIED)
 			v->incomplete = true;
+		else if (line->incident.kind == INCIDENT_SUPERVISOR_DIED ||
+		         line->incident.kind == INCIDENT_FLOWLOG_DIED || line->incident.kind == INCIDENT_FLOWS_ENDED)
+			v->flows.ended_early = true;
 		else if (line->incident.kind >= INCIDENT_INTERFACE_REMOVED && line->incident.kind <= INCIDENT_STARVED)
 			v->doubtful = true;
 		break;
 	case LINE_SOURCE:
 		source_line(v, &line->source);
 		break;
+	case LINE_FLOWS:
+		flows_line(v, &line->flows);
+		break;
 	case LINE_RETIRE:
 		retire_line(v, &line->retire);
+		break;
+	case LINE_RETIRE_FLOWS:
+		retire_flows_line(v, &line->retire_flows);
 		break;
 	case LINE_CLOSE:
 		handle_close(v, &line->close);

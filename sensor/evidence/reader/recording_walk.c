@@ -5,11 +5,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "sensor/evidence/ledger_line.h"
+#include "sensor/evidence/reader/flow_file.h"
 #include "sensor/evidence/reader/recording_dir.h"
 #include "sensor/evidence/reader/report.h"
 
@@ -176,13 +178,35 @@ static bool source_entry(struct walker *w, int dirfd, const char *name, const st
 	return true;
 }
 
+static bool flows_entry(struct walker *w, int dirfd, const char *name, const struct stat *st)
+{
+	struct walked_flows *f = &w->walk->flows;
+	uint32_t number;
+
+	if (!S_ISREG(st->st_mode) || !flow_file_number(name, &number))
+		return false;
+	if (f->count == f->cap) {
+		size_t cap = f->cap ? 2 * f->cap : 64;
+		uint32_t *more = f->count < FLOW_FILES_MAX ? realloc(f->list, cap * sizeof(*more)) : NULL;
+
+		if (!more) {
+			report_errno(w->report, "flows", f->count < FLOW_FILES_MAX ? -ENOMEM : -EFBIG);
+			return true;
+		}
+		f->list = more;
+		f->cap = cap;
+	}
+	f->list[f->count++] = number;
+	return true;
+}
+
 static bool top_entry(struct walker *w, int dirfd, const char *name, const struct stat *st)
 {
 	static const struct {
 		const char *name;
 		entry_fn *entry;
 	} dirs[] = {{"checkpoints", checkpoint_entry}, {"keys", key_entry}, {"segments", lane_entry},
-	        {"sources", source_entry}};
+	        {"sources", source_entry}, {"flows", flows_entry}};
 
 	if (S_ISDIR(st->st_mode)) {
 		for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {

@@ -13,6 +13,11 @@
 
 struct recording_dir;
 
+struct walked_flows { // numbers of the files below flows/
+	uint32_t *list;
+	size_t count, cap;
+};
+
 struct recording_walk {
 	// Numbers plus one, so that 0 means none. A segment file with bytes, one without, a lane's directory.
 	uint64_t lane_last[LANES_MAX];
@@ -21,6 +26,7 @@ struct recording_walk {
 	uint8_t lane_place[LANES_MAX]; // where the first of its files was seen, plus one
 	bool lane_twice[LANES_MAX];    // and others lie elsewhere
 	bool extra[SOURCES_MAX];
+	struct walked_flows flows; // the list is freed by whoever has the walk
 	uint64_t keys_last;        // greatest epoch below keys/
 	uint64_t checkpoints_last; // greatest epoch below checkpoints/
 	bool recovery, checkpoint_tmp;

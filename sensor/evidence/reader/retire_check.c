@@ -42,6 +42,13 @@ static struct kept_queue *queue_of(struct verify *v, uint64_t lane)
 	return &v->kept.place[lane % (v->report->places ? v->report->places : 1)];
 }
 
+uint64_t retire_oldest(const struct verify *v, unsigned place)
+{
+	const struct kept_queue *k = &v->kept.place[place];
+
+	return k->first < k->count ? k->list[k->first].order : UINT64_MAX;
+}
+
 // The one that is to go: for want of room on one disk the oldest of those on it, else the oldest of all.
 static struct kept_queue *queue_next(struct verify *v, const struct ledger_retire *line)
 {

@@ -103,7 +103,8 @@ int segment_list_read(
 {
 	static const struct verify_options options;
 	struct segment_list *list = calloc(1, sizeof(*list));
-	const struct segment_listener listener = {begun, sealed, progressed, retired, list};
+	const struct segment_listener listener = {
+	        .begun = begun, .sealed = sealed, .progressed = progressed, .retired = retired, .user = list};
 	struct verify *v = NULL;
 	int r = list ? verify_new(dir, &options, &v) : -ENOMEM;
 

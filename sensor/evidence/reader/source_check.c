@@ -90,8 +90,7 @@ void source_open(struct verify *v, const struct ledger_open *open)
 	sources_keep(v, open);
 }
 
-// Hashes a file below the recording; of one with more than `enough` bytes only tells the size.
-static int hash_file(struct verify *v, const char *path, uint64_t enough, uint64_t *ret_bytes, uint8_t out[DIGEST_LEN])
+int verify_hash_file(struct verify *v, const char *path, uint64_t enough, uint64_t *ret_bytes, uint8_t out[DIGEST_LEN])
 {
 	static const size_t room = 64 << 10;
 	struct digest *d = digest_new();
@@ -130,7 +129,7 @@ static void extra_check(struct verify *v, const struct ledger_source *source)
 		add(v, "source-extra-path", path, source->extra_path);
 		return;
 	}
-	r = hash_file(v, path, source->extra_bytes, &bytes, hash);
+	r = verify_hash_file(v, path, source->extra_bytes, &bytes, hash);
 	if (r < 0) {
 		report_errno(v->report, path, r);
 		return;

@@ -49,7 +49,8 @@ static void ledger_pass(struct verify *v)
 	}
 	for (;;) {
 		// Under a retention policy a segment may go while the ledger passes: then a newer line says so.
-		if (v->lines == v->size && v->kept.absent > 0 && !v->report->closed && checkpoint_renew(v))
+		if (v->lines == v->size && v->kept.absent + (v->has_retention ? v->flows.absent : 0) > 0 && !v->report->closed &&
+		        checkpoint_renew(v))
 			ledger_file_grow(&file);
 		r = ledger_file_next(&file, &line, &len);
 		if (r <= 0)
@@ -159,6 +160,7 @@ int ledger_pass_run(struct verify *v)
 	retire_finish(v);
 	if (!v->signed_unknown) {
 		source_finish(v);
+		flows_finish(v);
 		held_finish(v);
 	}
 	finish(v);
@@ -171,6 +173,9 @@ static void verify_free(struct verify *v)
 	free(v->boot_id);
 	free(v->source_has_extra);
 	retire_free(v);
+	flows_free(v);
+	if (v->walk)
+		free(v->walk->flows.list);
 	free(v->walk);
 	free(v);
 }

@@ -65,6 +65,7 @@ struct verify_report {
 	uint64_t places; // on so many disks the segments were written
 	uint64_t lines, covered_until_ns, opened_ns;
 	uint64_t lanes, epochs, segments, segments_sealed, packets, stored_bytes;
+	uint64_t flow_files, flow_records;          // that `flows` lines name
 	uint64_t segments_retired, packets_retired; // of the sealed ones
 	uint64_t gaps, incidents, marks;
 	uint64_t cutoff_bytes, shunted_bytes; // what `open` allows of each flow, 0: all; left out beyond, saturating

@@ -44,6 +44,15 @@ struct kept_segments {
 	unsigned __int128 bytes;             // of the kept ones
 };
 
+// Files that `flows` lines name; those before first were given up.
+struct named_flows;
+struct flow_files {
+	struct named_flows *list;
+	size_t first, count, cap;
+	size_t absent;    // not given up, and their file is missing: a `retire_flows` may follow
+	bool ended_early; // an `incident` says that a file may have been left unsealed
+};
+
 struct lane {
 	uint64_t begun; // the next segment's number
 	uint64_t source;
@@ -66,6 +75,8 @@ struct segment_listener {
 	int (*sealed)(void *user, const struct ledger_segment *segment);
 	int (*progressed)(void *user, const struct ledger_progress_entry *entry);
 	int (*retired)(void *user, const struct ledger_retire *line);
+	int (*flows)(void *user, const struct ledger_flows *line); // or NULL
+	int (*flows_retired)(void *user, const struct ledger_retire_flows *line);
 	void *user;
 };
 
@@ -144,6 +155,9 @@ struct verify {
 	bool shunts; // `open` states a cutoff
 	uint64_t shunted[LANES_MAX];
 
+	// flow_check.c
+	struct flow_files flows;
+
 	// source_check.c
 	uint8_t salts[SALTS_KEY_LEN];
 	bool salts_read, salts_known;
@@ -195,6 +209,15 @@ void retire_sealed(struct verify *v, const struct ledger_segment *line, bool abs
 void retire_line(struct verify *v, const struct ledger_retire *line);
 void retire_finish(struct verify *v);
 void retire_free(struct verify *v);
+// Of the segments of a place that have not been given up, the number among all of the one complete for longest;
+// UINT64_MAX: there is none.
+uint64_t retire_oldest(const struct verify *v, unsigned place);
+
+// flow_check.c: check 17
+void flows_line(struct verify *v, const struct ledger_flows *line);
+void retire_flows_line(struct verify *v, const struct ledger_retire_flows *line);
+void flows_finish(struct verify *v);
+void flows_free(struct verify *v);
 
 // shunt_check.c
 void shunt_open(struct verify *v, const struct ledger_open *open);
@@ -213,6 +236,8 @@ void counters_add(struct counters *sum, const struct counters *c);
 void source_open(struct verify *v, const struct ledger_open *open);
 void source_line(struct verify *v, const struct ledger_source *source);
 void source_finish(struct verify *v);
+// Hashes a file below the recording; of one with more than `enough` bytes only tells the size. 0 or a negative errno.
+int verify_hash_file(struct verify *v, const char *path, uint64_t enough, uint64_t *ret_bytes, uint8_t out[DIGEST_LEN]);
 
 // recovery_check.c: check 14. Begin before lanes_finish, which then calls recovery_segment for every unsealed segment.
 // found is NULL when the segment's file could not be read.

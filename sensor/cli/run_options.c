@@ -211,6 +211,8 @@ int run_options_set(struct run_options *o, const char *name, const char *value, 
 		return text(name, value, sizeof(sizes->recording), &o->output, e);
 	if (strcmp(name, "interface") == 0 && strcmp(o->verb, "capture") == 0)
 		return text(name, value, 65536, &o->interfaces, e);
+	if (strcmp(name, "segments-on") == 0 && strcmp(o->verb, "capture") == 0)
+		return text(name, value, sizeof(sizes->segments_on), &o->segments_on, e);
 	if (strcmp(name, "driver") == 0 && strcmp(o->verb, "capture") == 0)
 		return driver(value, &o->driver, e);
 	if (strcmp(name, "dpdk-args") == 0 && strcmp(o->verb, "capture") == 0)
@@ -329,6 +331,24 @@ static uint64_t min_free_bytes(const struct run_options *o, const char *recordin
 	return (uint64_t)fs.f_blocks * (uint64_t)fs.f_frsize / 100 * o->min_free_percent;
 }
 
+static int fill_places(struct job *job, const char *list, struct error *e)
+{
+	job->places = 1;
+	for (const char *at = list; at && *at;) {
+		size_t len = strcspn(at, ",");
+
+		if (job->places == JOB_PLACES_MAX)
+			return error_set(e, -EINVAL, "segments-on: at most %u directories", JOB_PLACES_MAX - 1);
+		if (len == 0 || len >= sizeof(job->segments_on[0]))
+			return error_set(e, -EINVAL,
+			        "segments-on: directories of at most %zu characters, divided by commas",
+			        sizeof(job->segments_on[0]) - 1);
+		memcpy(job->segments_on[job->places++ - 1], at, len);
+		at += len + (at[len] == ',');
+	}
+	return 0;
+}
+
 static uint32_t role_uid(const char *user, uint32_t otherwise)
 {
 	struct passwd *pw = geteuid() == 0 ? getpwnam(user) : NULL;
@@ -368,6 +388,8 @@ int run_options_job(const struct run_options *o, enum job_kind kind, unsigned so
 	if (!job)
 		return error_set(e, -ENOMEM, "out of memory");
 	r = expand_output(o->output, job->recording, sizeof(job->recording), e);
+	if (r == 0)
+		r = fill_places(job, o->segments_on, e);
 	if (r < 0) {
 		free(job);
 		return r;

@@ -15,6 +15,7 @@ struct run_options {
 	const char *driver;
 	const char *dpdk_args;
 	const char *output;
+	const char *segments_on; // comma-separated
 	const char *key;
 	const char *sensor;
 	const char *reference; // --own-network of capture, --reference of ingest

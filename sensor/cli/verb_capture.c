@@ -13,6 +13,10 @@ static const char help[] =
         "\n"
         "  -i, --interface IFACE[,IFACE]  what to record; each interface is a lane of its own\n"
         "  -o, --output RECORDING         directory to make; %Y%m%dT%H%M%SZ and the like are filled in (UTC)\n"
+        "      --segments-on DIR[,DIR]    more disks: lanes go by turns into segments/ of the recording and into a\n"
+        "                                 directory that is made in each DIR; a slow or full disk is in the way of "
+        "its\n"
+        "                                 own lanes only\n"
         "      --own-network REFERENCE    your statement that you may record this network, for example a ticket "
         "number;\n"
         "                                 stands in the evidence. No capture without it\n"
@@ -86,6 +90,7 @@ static const char help[] =
 static const struct option options[] = {
         {"interface", required_argument, NULL, 'i'},
         {"output", required_argument, NULL, 'o'},
+        {"segments-on", required_argument, NULL, RUN_NAMED},
         {"own-network", required_argument, NULL, RUN_NAMED},
         {"operator", required_argument, NULL, RUN_NAMED},
         {"sensor", required_argument, NULL, RUN_NAMED},

@@ -68,6 +68,11 @@ static bool job_valid(const struct job *job, size_t size)
 	for (unsigned i = 0; i < job->export_count; i++)
 		if (!ENDS(job->export[i].target))
 			return false;
+	if (job->places > JOB_PLACES_MAX || (job->places > 1 && job->kind != JOB_CAPTURE))
+		return false;
+	for (unsigned i = 1; i < job->places; i++)
+		if (!ENDS(job->segments_on[i - 1]))
+			return false;
 	if ((job->flows && job->flow_threads == 0) || job->flow_threads > LOAN_WORKERS_MAX)
 		return false;
 	return job->pool_blocks >= 4 && (job->sealers >= 1 || job->kind == JOB_CAPTURE) && job->flush_ms >= 10;

@@ -12,6 +12,7 @@
 
 #define JOB_MAGIC 0x31626f6a70617473ULL // "stapjob1"
 #define JOB_SOURCES_MAX 1024u
+#define JOB_PLACES_MAX 8u    // disks that segments lie on
 #define JOB_POOL_BLOCKS 256u // of a capture that asks for nothing else
 
 enum job_kind { JOB_CAPTURE = 1, JOB_INGEST = 2 };
@@ -71,7 +72,9 @@ struct job {
 	char export_key[1024];
 	cpu_set_t rx_cores; // none: as the recorder finds right
 	cpu_set_t seal_cores;
+	uint32_t places;      // disks: segments/ and what segments_on names
 	char recording[1024]; // directory to make
+	char segments_on[JOB_PLACES_MAX - 1][1024];
 	char sensor[256];
 	char reference[512];
 	char operator_name[256];

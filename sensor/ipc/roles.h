@@ -18,6 +18,11 @@
 #define RECORDER_LOANS_FD 9    // where flows are wanted: struct loans ...
 #define RECORDER_REPLY_FD 10   // ... and struct loan_reply (loan.h)
 
+// Directories of segments on other disks, one descriptor each, behind all others: the number of those that come before
+// depends on whether flows are wanted.
+#define RECORDER_PLACES_FD(flows) ((flows) ? 11 : 9)
+#define KEEPER_PLACES_FD(flows) ((flows) ? 10 : 9) // to look at their free room, for nothing else (O_PATH)
+
 #define INSPECTOR_LOANS_FD 4 // read-only
 #define INSPECTOR_REPLY_FD 5
 #define INSPECTOR_POOL_FD 6  // read-only

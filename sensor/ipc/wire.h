@@ -153,8 +153,10 @@ struct wire_retire {
 	uint32_t what;
 	uint32_t lane;
 	uint32_t number;
-	uint32_t soon; // of an answer: 1 when it makes sense to ask again at once
-	uint64_t free; // of the file system
+	uint32_t soon;  // of an answer: 1 when it makes sense to ask again at once
+	uint64_t free;  // of the file system
+	uint32_t place; // of a request: the disk that it is about
+	uint32_t reserved;
 };
 
 struct wire_flows {

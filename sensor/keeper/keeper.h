@@ -92,6 +92,7 @@ int keeper_rotate_if_due(struct keeper *k);
 
 // retention.c: what goes under the policy of the job.
 int keeper_retention_sealed(struct keeper *k, const struct wire_seal *s); // a `segment` line was made just now
+void keeper_retention_free(struct keeper *k);
 int keeper_retire(struct keeper *k, int fd, const union wire_message *m);
 
 // requests.c: what the other processes ask for. 0, or a negative errno that ends the sender.

@@ -264,7 +264,7 @@ int main(void)
 		return fail(&e);
 	secret_key_free(k.key);
 	free(k.lanes);
-	free(k.retention.sealed);
+	keeper_retention_free(&k);
 	free(k.details);
 	free(k.stated);
 	return EXIT_SUCCESS;

@@ -121,6 +121,8 @@ int keeper_record_open(struct keeper *k, uint64_t origin_seq, const uint8_t orig
 	        json_hex(salts, DIGEST_LEN));
 	if (fields && (job->keep_bytes || job->keep_ns))
 		json_object_set_new(fields, "retention", retention(job));
+	if (fields && job->places > 1)
+		json_object_set_new(fields, "places", json_integer((json_int_t)job->places));
 	if (fields && job->cutoff_bytes)
 		json_object_set_new(fields, "cutoff_bytes", json_u64(job->cutoff_bytes));
 	clock_read(&now);

@@ -8,11 +8,23 @@
 #include <string.h>
 #include <sys/vfs.h>
 
+#include "sensor/ipc/roles.h"
 #include "sensor/keeper/keeper.h"
+
+static unsigned places(const struct keeper *k)
+{
+	return k->job->places ? k->job->places : 1;
+}
+
+void keeper_retention_free(struct keeper *k)
+{
+	for (unsigned i = 0; i < JOB_PLACES_MAX; i++)
+		free(k->retention.place[i].sealed);
+}
 
 int keeper_retention_sealed(struct keeper *k, const struct wire_seal *s)
 {
-	struct retention *t = &k->retention;
+	struct sealed_queue *t = &k->retention.place[s->state.lane % places(k)];
 	struct sealed_segment *at;
 
 	if (!k->job->keep_bytes && !k->job->keep_ns)
@@ -34,9 +46,10 @@ int keeper_retention_sealed(struct keeper *k, const struct wire_seal *s)
 	        .number = s->state.number,
 	        .bytes = s->state.bytes,
 	        .packets = s->state.packets,
-	        .boot_ns = k->clock.last_boot_ns};
+	        .boot_ns = k->clock.last_boot_ns,
+	        .order = k->retention.sealed_count++};
 	memcpy(at->sha256, s->sha256, DIGEST_LEN);
-	t->sealed_bytes += at->bytes;
+	k->retention.sealed_bytes += at->bytes;
 	return 0;
 }
 
@@ -51,30 +64,42 @@ static uint64_t stored_bytes(const struct keeper *k)
 	return sum;
 }
 
-static uint64_t free_bytes(const struct keeper *k)
+static uint64_t free_bytes(const struct keeper *k, unsigned place)
 {
+	int fd = place == 0 ? k->dir_fd : KEEPER_PLACES_FD(k->job->flows) + (int)place - 1;
 	struct statfs fs;
 
-	return fstatfs(k->dir_fd, &fs) < 0 ? UINT64_MAX : (uint64_t)fs.f_bavail * (uint64_t)fs.f_frsize;
+	return fstatfs(fd, &fs) < 0 ? UINT64_MAX : (uint64_t)fs.f_bavail * (uint64_t)fs.f_frsize;
 }
 
-// Why the oldest complete segment is to go, or NULL.
+// What is kept is counted over all disks: of them all the oldest goes.
+static bool oldest_of_all(const struct keeper *k, const struct sealed_segment *s)
+{
+	for (unsigned i = 0; i < places(k); i++) {
+		const struct sealed_queue *t = &k->retention.place[i];
+
+		if (t->count > 0 && t->sealed[t->first].order < s->order)
+			return false;
+	}
+	return true;
+}
+
+// Why the oldest complete segment of a disk is to go, or NULL.
 static const char *reason_for(const struct keeper *k, const struct sealed_segment *oldest, uint64_t free)
 {
 	const struct job *job = k->job;
 	struct clock_now now;
 
 	clock_read(&now);
-	if (job->keep_bytes && stored_bytes(k) > job->keep_bytes)
+	if (job->keep_bytes && stored_bytes(k) > job->keep_bytes && oldest_of_all(k, oldest))
 		return "keep-size";
-	if (job->keep_ns && now.boot_ns - oldest->boot_ns >= job->keep_ns)
+	if (job->keep_ns && now.boot_ns - oldest->boot_ns >= job->keep_ns && oldest_of_all(k, oldest))
 		return "keep-time";
 	return free < job->min_free ? "min-free" : NULL;
 }
 
-static int retire_oldest(struct keeper *k, const char *reason, uint64_t free)
+static int retire_oldest(struct keeper *k, struct sealed_queue *t, const char *reason, uint64_t free)
 {
-	struct retention *t = &k->retention;
 	const struct sealed_segment *oldest = &t->sealed[t->first];
 	int r = keeper_record_retire(k, oldest, reason, free);
 
@@ -87,7 +112,7 @@ static int retire_oldest(struct keeper *k, const char *reason, uint64_t free)
 	t->number = oldest->number;
 	k->status.retired_segments++;
 	k->status.retired_packets += oldest->packets;
-	t->sealed_bytes -= oldest->bytes;
+	k->retention.sealed_bytes -= oldest->bytes;
 	t->first++;
 	t->count--;
 	return 0;
@@ -96,10 +121,13 @@ static int retire_oldest(struct keeper *k, const char *reason, uint64_t free)
 int keeper_retire(struct keeper *k, int fd, const union wire_message *m)
 {
 	const struct wire_retire *request = &m->retire;
-	struct retention *t = &k->retention;
+	struct sealed_queue *t;
 	struct wire_retire answer = {.what = WIRE_RETIRE_NOTHING};
 	int r = 0;
 
+	if (request->place >= places(k))
+		return -EPROTO;
+	t = &k->retention.place[request->place];
 	if (request->what == WIRE_RETIRE_REMOVE) {
 		if (!t->removing || request->lane != t->lane || request->number != t->number)
 			return -EPROTO;
@@ -107,12 +135,12 @@ int keeper_retire(struct keeper *k, int fd, const union wire_message *m)
 	} else if (request->what != WIRE_RETIRE_NOTHING) {
 		return -EPROTO;
 	}
-	answer.free = k->job->min_free ? free_bytes(k) : UINT64_MAX;
+	answer.free = k->job->min_free ? free_bytes(k, request->place) : UINT64_MAX;
 	// A recorder that died before it removed the file leaves that to its successor.
 	if (!t->removing && t->count > 0) {
 		const char *reason = reason_for(k, &t->sealed[t->first], answer.free);
 
-		r = reason ? retire_oldest(k, reason, answer.free) : 0;
+		r = reason ? retire_oldest(k, t, reason, answer.free) : 0;
 		// Some file systems take a moment to give space back: more must not go for space that is on its way.
 		answer.soon = reason && strcmp(reason, "min-free") != 0;
 	} else if (!t->removing && answer.free < k->job->min_free) {

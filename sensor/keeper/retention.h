@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "sealtap/evidence.h"
+#include "sensor/ipc/job.h"
 
 struct sealed_segment {
 	uint32_t lane;
@@ -15,13 +16,20 @@ struct sealed_segment {
 	uint64_t bytes;
 	uint64_t packets;
 	uint64_t boot_ns; // t_boot of its `segment` line
+	uint64_t order;   // of that line among all
 	uint8_t sha256[DIGEST_LEN];
 };
 
-struct retention {
+// Of one disk.
+struct sealed_queue {
 	struct sealed_segment *sealed; // in the order of their `segment` lines; empty without a policy
 	size_t first, count, cap;
-	uint64_t sealed_bytes; // of all of them
-	bool removing;         // the recorder has not said yet that this one is gone
+	bool removing; // the recorder has not said yet that this one is gone
 	uint32_t lane, number;
+};
+
+struct retention {
+	struct sealed_queue place[JOB_PLACES_MAX];
+	uint64_t sealed_bytes; // of all of them
+	uint64_t sealed_count; // so far
 };

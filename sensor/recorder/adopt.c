@@ -19,7 +19,6 @@
 
 struct adoption {
 	struct recorder *recorder;
-	int segments_fd;
 	struct stages stages;
 	struct commit *commit;
 	ZSTD_CCtx *zc;
@@ -127,17 +126,18 @@ static int open_segment(struct adoption *a, const struct wire_adopt *is, const s
 {
 	const struct segment_info info = {(uint16_t)lane->linktype, lane->snaplen, lane->interface};
 	struct found f = {.ts_min = UINT64_MAX, .digest = digest_new()};
+	const int dir_fd = place_of(a->recorder, segment->lane)->fd;
 	char path[64];
 	int fd, r;
 
 	snprintf(path, sizeof(path), "%u/%08u.pcapng.zst", segment->lane, is->begin.number);
 	if (!f.digest)
 		return -ENOMEM;
-	fd = openat(a->segments_fd, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	fd = openat(dir_fd, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0) {
 		r = -errno;
 		digest_free(f.digest);
-		return r == -ENOENT && is->progress.frames == 0 ? segment_file_create(a->segments_fd, segment->lane,
+		return r == -ENOENT && is->progress.frames == 0 ? segment_file_create(dir_fd, segment->lane,
 		                                                          is->begin.number, &info, &a->stages, ret_file)
 		                                                : r;
 	}
@@ -145,13 +145,12 @@ static int open_segment(struct adoption *a, const struct wire_adopt *is, const s
 	r = scan_file(a, fd, segment, lane, &is->progress, &f);
 	close(fd);
 	if (r == 0 && f.frames == 0) { // not even frame 0 was whole
-		unlinkat(a->segments_fd, path, 0);
+		unlinkat(dir_fd, path, 0);
 		digest_free(f.digest);
-		return segment_file_create(
-		        a->segments_fd, segment->lane, is->begin.number, &info, &a->stages, ret_file);
+		return segment_file_create(dir_fd, segment->lane, is->begin.number, &info, &a->stages, ret_file);
 	}
 	if (r == 0)
-		r = segment_file_resume(a->segments_fd, segment->lane, is->begin.number, f.bytes, &a->stages, ret_file);
+		r = segment_file_resume(dir_fd, segment->lane, is->begin.number, f.bytes, &a->stages, ret_file);
 	if (r < 0) {
 		digest_free(f.digest);
 		return r;
@@ -438,9 +437,9 @@ out:
 	return r;
 }
 
-int adopt(struct recorder *rec, int segments_fd, struct error *e)
+int adopt(struct recorder *rec, struct error *e)
 {
-	struct adoption a = {.recorder = rec, .segments_fd = segments_fd};
+	struct adoption a = {.recorder = rec};
 	uint32_t lanes = atomic_load(&rec->pool.shared->lane_count);
 	int r = stages_init(&a.stages);
 

@@ -22,13 +22,14 @@ static __attribute__((format(printf, 3, 4))) void add(char *out, size_t size, co
 		memcpy(out + used, text + skip, 2 - skip + (size_t)len + 1);
 }
 
-void announce_to_ledger(const struct recorder *r, int segments_fd, unsigned source, char *out, size_t size)
+void announce_to_ledger(const struct recorder *r, unsigned source, char *out, size_t size)
 {
 	struct file_system fs;
 	char text[WIRE_TEXT];
 
-	if (source == 0 && file_system_of(segments_fd, &fs) == 0 && file_system_caution(fs.kind))
-		add(out, size, "recorded onto %s: %s", fs.name, file_system_caution(fs.kind));
+	for (unsigned i = 0; i < r->place_count && source == 0; i++)
+		if (file_system_of(r->place[i].fd, &fs) == 0 && file_system_caution(fs.kind))
+			add(out, size, "recorded onto %s: %s", fs.name, file_system_caution(fs.kind));
 	if (r->job->kind == JOB_INGEST)
 		return;
 	cores_text(r, (int)source, text, sizeof(text));

@@ -36,6 +36,32 @@ int keeper_incident(struct recorder *r, const char *kind, const char *format, ..
 	return result;
 }
 
+int recorder_place_lost(struct place *p, struct recorder *r, enum stop_reason reason, const char *what)
+{
+	const char *kind = reason == STOP_DISK_FULL ? "disk-full" : "disk-error";
+	int result;
+
+	if (atomic_exchange(&p->lost, true))
+		return 0;
+	// Each of the others counts once; the last to be lost, or the ledger's own, ends the recording.
+	if (atomic_fetch_add(&r->places_lost, 1) + 1 == r->place_count || p->index == 0)
+		atomic_store(&p->ends, true);
+	if (r->place_count == 1)
+		result = keeper_incident(r, kind, "%s", what);
+	else
+		result = keeper_incident(r, kind, "disk %u of %u: %s", p->index + 1, r->place_count, what);
+	if (atomic_load(&p->ends)) {
+		fprintf(stderr, "sealtap: %s: recording ends; what is sealed stays valid\n", what);
+		recorder_stop(r, reason);
+		return result;
+	}
+	fprintf(stderr,
+	        "sealtap: disk %u of %u: %s: it takes no more, and what comes for its lanes is counted as lost; the "
+	        "others go on\n",
+	        p->index + 1, r->place_count, what);
+	return result;
+}
+
 void recorder_stop(struct recorder *r, enum stop_reason reason)
 {
 	int none = STOP_NONE;

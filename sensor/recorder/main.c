@@ -28,18 +28,19 @@ static int fail(const struct error *e)
 }
 
 // As the user it now is: where permissions are another program's to judge, that says more than any look at them.
-static int check_writing(const struct job *job, int segments_fd, struct error *e)
+static int check_writing(const struct job *job, const struct place *p, struct error *e)
 {
 	struct file_system fs = {.name = "its file system"};
-	int fd = file_system_nameless(segments_fd);
+	int fd = file_system_nameless(p->fd);
 
-	file_system_of(segments_fd, &fs);
+	file_system_of(p->fd, &fs);
 	if (fd < 0)
 		return error_set(e, fd,
-		        "the recorder, as user %u, can make no file in %s/segments, on %s: %s; record onto a local "
+		        "the recorder, as user %u, can make no file in %s%s, on %s: %s; record onto a local "
 		        "disk "
 		        "and copy the finished recording there",
-		        (unsigned)geteuid(), job->recording, fs.name, strerror(-fd));
+		        (unsigned)geteuid(), p->index ? job->segments_on[p->index - 1] : job->recording,
+		        p->index ? "" : "/segments", fs.name, strerror(-fd));
 	close(fd);
 	return 0;
 }
@@ -58,7 +59,7 @@ static int start_keeper(struct recorder *r, struct error *e)
 
 		link = link_detail(r->links, r->job_source[i]);
 		snprintf(detail.text, sizeof(detail.text), "%s%s%s", r->source[i]->detail, link[0] ? ", " : "", link);
-		announce_to_ledger(r, RECORDER_SEGMENTS_FD, r->job_source[i], detail.text, sizeof(detail.text));
+		announce_to_ledger(r, r->job_source[i], detail.text, sizeof(detail.text));
 		if (r->job->kind == JOB_CAPTURE)
 			fprintf(stderr, "sealtap: %s: %s\n", r->source[i]->name, detail.text);
 		result = keeper_call(r, WIRE_DETAIL, &detail, sizeof(detail), sizeof(answer.plain), &answer);
@@ -211,6 +212,8 @@ int main(void)
 	        .uid = job->role_uid[JOB_RECORDER],
 	        .write_dirs = {RECORDER_SEGMENTS_FD, RECORDER_EXTRAS_FD},
 	        .write_dir_count = 2};
+	for (unsigned i = 1; i < job->places; i++)
+		sandbox.write_dirs[sandbox.write_dir_count++] = RECORDER_PLACES_FD(job->flows) + (int)i - 1;
 	if (driver && driver->own_threads) {
 		sandbox.role = SANDBOX_RECORDER_THREADS;
 		if (sandbox_before_threads(&sandbox, &e) < 0)
@@ -222,11 +225,12 @@ int main(void)
 		return fail((error_set(&e, -ENOMEM, "out of memory"), &e));
 	if (sandbox_enter(&sandbox, &e) < 0)
 		return fail(&e);
-	if (r.pool.shared->generation == 0 && check_writing(job, RECORDER_SEGMENTS_FD, &e) < 0)
-		return fail(&e);
+	for (unsigned i = 0; i < r.place_count && r.pool.shared->generation == 0; i++)
+		if (check_writing(job, &r.place[i], &e) < 0)
+			return fail(&e);
 	if (start_keeper(&r, &e) < 0)
 		return fail(&e);
-	if (r.pool.shared->generation > 0 && adopt(&r, RECORDER_SEGMENTS_FD, &e) < 0)
+	if (r.pool.shared->generation > 0 && adopt(&r, &e) < 0)
 		return fail(&e);
 	wire_send_plain(ROLE_SUPERVISOR_FD, WIRE_CAPTURING, 0, 0, NULL);
 	if (link_watch_start(r.links, &r) < 0)
@@ -237,6 +241,8 @@ int main(void)
 	watch_end(&r, watch);
 	watch_free(watch);
 	damaged = job->kind == JOB_INGEST ? report_sources(&r) : failed_interfaces(&r);
+	if (damaged >= 0 && r.place_count > 1)
+		damaged += (int)atomic_load(&r.places_lost);
 	struct wire_plain finished = {0};
 
 	if (damaged < 0 ||

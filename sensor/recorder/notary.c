@@ -15,6 +15,7 @@
 
 struct notary {
 	struct recorder *recorder;
+	struct place *place;
 	bool broken;       // a sync failed: nothing more is claimed about files
 	struct ring queue; // writer -> notary
 	struct ring spare; // notary -> writer
@@ -27,7 +28,7 @@ struct notary {
 	struct notary_job job[JOBS];
 };
 
-int notary_new(struct recorder *r, struct notary **ret_notary)
+int notary_new(struct recorder *r, struct place *place, struct notary **ret_notary)
 {
 	struct notary *n = aligned_alloc(64, (sizeof(*n) + 63) / 64 * 64);
 
@@ -35,6 +36,7 @@ int notary_new(struct recorder *r, struct notary **ret_notary)
 		return -ENOMEM;
 	memset(n, 0, sizeof(*n));
 	n->recorder = r;
+	n->place = place;
 	if (ring_init(&n->queue, JOBS) < 0 || ring_init(&n->spare, JOBS) < 0) {
 		notary_free(n);
 		return -ENOMEM;
@@ -91,7 +93,7 @@ bool notary_make_room(struct notary *n, uint64_t removals)
 		uint32_t seen = doorbell_read(&n->spare_bell); // rung after every job
 
 		if (!atomic_load(&n->room_asked))
-			return atomic_load(&n->recorder->retention.removals) > removals;
+			return atomic_load(&n->place->retention.removals) > removals;
 		doorbell_wait(&n->spare_bell, seen, 100);
 	}
 }
@@ -125,19 +127,18 @@ static int perform(struct notary *n, struct notary_job *job)
 {
 	struct recorder *r = n->recorder;
 	union wire_message answer;
+	char what[128];
 	int result = n->broken ? 0 : sync_all(n, job);
 
 	if (result < 0) {
 		// What could not be made durable is not claimed; nor is anything behind it, for a lane has no holes.
 		n->broken = true;
-		fprintf(stderr, "sealtap: the disk does not sync: %s: recording ends\n", strerror(-result));
-		segment_table_stop(r->segments, true);
-		result = keeper_incident(r, "disk-error", "sync: %s", strerror(-result));
-		recorder_stop(r, STOP_DISK_ERROR);
-		return result;
+		segment_table_stop(r->segments, n->place->index, true);
+		snprintf(what, sizeof(what), "the disk does not sync: %s", strerror(-result));
+		return recorder_place_lost(n->place, r, STOP_DISK_ERROR, what);
 	}
 	if (job->kind == NOTARY_ROOM) {
-		result = n->broken ? 0 : retention_turn(r, true);
+		result = n->broken ? 0 : retention_turn(r, n->place, true);
 		atomic_store(&n->room_asked, false);
 		return result;
 	}
@@ -151,6 +152,8 @@ static int perform(struct notary *n, struct notary_job *job)
 	case NOTARY_SEAL:
 		result = keeper_call(r, WIRE_SEAL, &job->seal, sizeof(job->seal), sizeof(answer.plain), &answer);
 		segment_table_ended(r->segments, job->seal.state.lane, job->seal.state.number);
+		for (unsigned i = 0; i < r->sealer_count; i++) // one may wait for it
+			doorbell_ring(&r->sealer[i].bell);
 		return result;
 	case NOTARY_LOSS:
 		return keeper_call(r, WIRE_LOSS, &job->loss, sizeof(job->loss), sizeof(answer.plain), &answer);
@@ -170,7 +173,7 @@ static bool retire_if_due(struct notary *n)
 
 	if (n->broken || now < n->retention_at_ns)
 		return false;
-	r = retention_turn(n->recorder, false);
+	r = retention_turn(n->recorder, n->place, false);
 	if (r < 0)
 		recorder_stop(n->recorder, STOP_FAILED);
 	n->retention_at_ns = r > 0 ? now : now + RETENTION_NS;
@@ -181,7 +184,7 @@ void *notary_main(void *arg)
 {
 	struct notary *n = arg;
 
-	cores_enter(n->recorder, "notary", -1, NULL, false);
+	cores_enter(n->recorder, "notary", n->recorder->place_count > 1 ? (int)n->place->index : -1, NULL, false);
 	for (;;) {
 		uint32_t seen = doorbell_read(&n->bell), id;
 		bool last = atomic_load(&n->finish);

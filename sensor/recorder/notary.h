@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Notary thread: makes segments durable and then tells the keeper, so that the writer waits for neither. Jobs are done
-// in the order in which the writer gives them; a progress or a seal is sent only after the sync that it speaks of.
-// Between jobs it removes what the retention policy gives up, one segment at a time.
+// Notary thread, one for each disk: makes segments durable and then tells the keeper, so that the writer waits for
+// neither. Jobs are done in the order in which the writer gives them; a progress or a seal is sent only after the sync
+// that it speaks of. Between jobs it removes what the retention policy gives up, one segment at a time.
 #pragma once
 
 #include <stdbool.h>
@@ -24,7 +24,7 @@ struct notary_job {
 	};
 };
 
-int notary_new(struct recorder *r, struct notary **ret_notary);
+int notary_new(struct recorder *r, struct place *place, struct notary **ret_notary);
 void notary_free(struct notary *n);
 void *notary_main(void *notary);
 

@@ -151,8 +151,10 @@ static int rx_init(struct recorder *r, unsigned index)
 
 	rx->recorder = r;
 	rx->index = index;
-	if (ring_init(&rx->returned, r->pool.blocks) < 0)
-		return -ENOMEM;
+	for (unsigned i = 0; i < r->place_count; i++)
+		if (ring_init(&rx->returned[i], r->pool.blocks) < 0)
+			return -ENOMEM;
+	rx->place = r->place_count > 1 ? NO_PLACE : 0;
 	rx->stack = calloc(r->pool.blocks, sizeof(*rx->stack));
 	if (!rx->stack)
 		return -ENOMEM;
@@ -182,6 +184,18 @@ static int channel_init(struct recorder *r, struct channel *c)
 	return 0;
 }
 
+static int place_init(struct recorder *r, unsigned index)
+{
+	struct place *p = &r->place[index];
+	int result;
+
+	p->index = index;
+	p->fd = index == 0 ? RECORDER_SEGMENTS_FD : RECORDER_PLACES_FD(r->job->flows) + (int)index - 1;
+	p->retention.on = r->job->min_free || r->job->keep_bytes || r->job->keep_ns;
+	result = notary_new(r, p, &p->notary);
+	return result < 0 ? result : writer_new(r, p, &p->writer);
+}
+
 static int open_lender(struct recorder *r, struct error *e)
 {
 	struct lender_config config = {.workers = r->job->flow_threads,
@@ -208,6 +222,7 @@ int recorder_open(struct recorder *r, const struct job *job, struct error *e)
 	memset(r, 0, sizeof(*r));
 	r->job = job;
 	r->level = job->level;
+	r->place_count = job->places ? job->places : 1;
 	pthread_mutex_init(&r->keeper_mutex, NULL);
 	pthread_mutex_init(&r->lanes_mutex, NULL);
 	result = filter_new(job->filter, &r->filter, e);
@@ -229,6 +244,11 @@ int recorder_open(struct recorder *r, const struct job *job, struct error *e)
 		r->link_mbit = mbit && (i == 0 || r->link_mbit) ? r->link_mbit + mbit : 0;
 	}
 	r->rx_count = job->kind == JOB_INGEST ? 1 : r->source_count;
+	for (unsigned i = 0; i < r->source_count && r->place_count > 1; i++)
+		if (job->kind == JOB_INGEST || r->source[i]->lane_count > 1)
+			return error_set(e, -ENOTSUP,
+			        "%s: a source of several lanes cannot be recorded onto several disks",
+			        r->source[i]->name);
 	if (r->pool.blocks / r->rx_count < 2)
 		return error_set(e, -ENOBUFS,
 		        "a pool of %u MiB is too small for %u RX threads; give --pool at least %u", r->pool.blocks,
@@ -245,7 +265,6 @@ int recorder_open(struct recorder *r, const struct job *job, struct error *e)
 		return error_set(e, -ENOMEM, "out of memory");
 	memset(r->sealer, 0, r->sealer_count * sizeof(*r->sealer));
 	memset(r->channel, 0, r->rx_count * r->sealer_count * sizeof(*r->channel));
-	r->retention.on = r->job->min_free || r->job->keep_bytes || r->job->keep_ns;
 	result = 0;
 	for (unsigned i = 0; i < r->rx_count * r->sealer_count && result == 0; i++)
 		result = channel_init(r, &r->channel[i]);
@@ -259,11 +278,10 @@ int recorder_open(struct recorder *r, const struct job *job, struct error *e)
 		cores_plan(r);
 	cores_raise(r);
 	if (result == 0)
-		result = segment_table_new(&r->segments, RECORDER_KEEPER_FD, &r->keeper_mutex, &r->pool);
-	if (result == 0)
-		result = notary_new(r, &r->notary);
-	if (result == 0)
-		result = writer_new(r, RECORDER_SEGMENTS_FD, &r->writer);
+		result =
+		        segment_table_new(&r->segments, RECORDER_KEEPER_FD, &r->keeper_mutex, &r->pool, r->place_count);
+	for (unsigned i = 0; i < r->place_count && result == 0; i++)
+		result = place_init(r, i);
 	if (result < 0)
 		return error_set(e, result, "out of memory for the pipeline");
 	return job->flows ? open_lender(r, e) : 0;
@@ -271,12 +289,15 @@ int recorder_open(struct recorder *r, const struct job *job, struct error *e)
 
 void recorder_free(struct recorder *r)
 {
-	writer_free(r->writer);
+	for (unsigned i = 0; i < r->place_count; i++) {
+		writer_free(r->place[i].writer);
+		notary_free(r->place[i].notary);
+	}
 	lender_free(r->lender);
-	notary_free(r->notary);
 	segment_table_free(r->segments);
 	for (unsigned i = 0; r->rx && i < r->rx_count; i++) {
-		ring_free(&r->rx[i].returned);
+		for (unsigned p = 0; p < r->place_count; p++)
+			ring_free(&r->rx[i].returned[p]);
 		free(r->rx[i].stack);
 		shunt_table_free(r->rx[i].shunt);
 	}
@@ -327,14 +348,13 @@ static bool rx_done(const struct recorder *r)
 
 int recorder_run(struct recorder *r, void (*tick)(struct recorder *r, void *context), void *context, struct error *e)
 {
-	pthread_t writer, notary;
 	unsigned sealers = 0, rxs = 0;
-	int failed;
+	int failed = 0;
 
-	failed = pthread_create(&notary, NULL, notary_main, r->notary);
-	if (failed)
-		return error_set(e, -failed, "cannot start a thread: %s", strerror(failed));
-	failed = pthread_create(&writer, NULL, writer_main, r->writer);
+	for (unsigned i = 0; !failed && i < r->place_count; i++)
+		failed = pthread_create(&r->place[i].notary_thread, NULL, notary_main, r->place[i].notary);
+	for (unsigned i = 0; !failed && i < r->place_count; i++)
+		failed = pthread_create(&r->place[i].writer_thread, NULL, writer_main, r->place[i].writer);
 	for (; !failed && sealers < r->sealer_count; sealers++)
 		failed = pthread_create(&r->sealer[sealers].thread, NULL, sealer_main, &r->sealer[sealers]);
 	for (; !failed && rxs < r->rx_count; rxs++)
@@ -353,10 +373,14 @@ int recorder_run(struct recorder *r, void (*tick)(struct recorder *r, void *cont
 	for (unsigned i = 0; i < sealers; i++)
 		pthread_join(r->sealer[i].thread, NULL);
 	atomic_store(&r->sealers_gone, true);
-	doorbell_ring(writer_bell(r->writer));
-	pthread_join(writer, NULL);
-	notary_finish(r->notary);
-	pthread_join(notary, NULL);
+	for (unsigned i = 0; i < r->place_count; i++)
+		doorbell_ring(writer_bell(r->place[i].writer));
+	for (unsigned i = 0; i < r->place_count; i++) {
+		pthread_join(r->place[i].writer_thread, NULL);
+		notary_finish(r->place[i].notary);
+	}
+	for (unsigned i = 0; i < r->place_count; i++)
+		pthread_join(r->place[i].notary_thread, NULL);
 	end_loans(r, tick, context);
 	return atomic_load(&r->stop) == STOP_FAILED ? error_set(e, -EPIPE, "the recording could not be completed") : 0;
 }

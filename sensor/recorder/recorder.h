@@ -44,20 +44,38 @@ struct channel {
 // Segments that have begun, with their salt keys. Any sealer begins them; the notary ends them. Under a mutex: it is
 // taken once per block, not per packet.
 struct segment_table;
-int segment_table_new(
-        struct segment_table **ret_table, int keeper_fd, pthread_mutex_t *keeper_mutex, const struct pool *pool);
+int segment_table_new(struct segment_table **ret_table, int keeper_fd, pthread_mutex_t *keeper_mutex,
+        const struct pool *pool, unsigned places);
 void segment_table_free(struct segment_table *t);
 void segment_table_resume(struct segment_table *t, uint32_t lane, uint32_t next_number); // after adoption
+// -EAGAIN: when an older segment of the lane has ended, which the sealers' bells tell.
 int segment_table_get(struct segment_table *t, uint32_t lane, uint32_t number, struct commit_segment *ret_segment);
 void segment_table_ended(struct segment_table *t, uint32_t lane, uint32_t number);
-// The disk takes no more: from now on _get gives -ENOSPC for segments that have not begun. broken: nor can what has
-// begun be sealed.
-void segment_table_stop(struct segment_table *t, bool broken);
+// A disk takes no more: from now on _get gives -ENOSPC for segments of its lanes that have not begun. broken: nor can
+// what has begun be sealed.
+void segment_table_stop(struct segment_table *t, unsigned place, bool broken);
 // Then: the number behind the last segment that has begun, which is more than at_least; begins one if need be. -ENOSPC
 // when nothing can be sealed.
 int segment_table_begun(struct segment_table *t, uint32_t lane, uint32_t at_least, uint32_t *ret_next);
 
 struct recorder;
+struct writer;
+struct notary;
+struct lender;
+
+// A disk that segments lie on, and its threads: when it stalls or is full, that is in the way of its own lanes only.
+struct place {
+	unsigned index;
+	int fd; // directory of lanes
+	struct writer *writer;
+	struct notary *notary;
+	pthread_t writer_thread;
+	pthread_t notary_thread;
+	struct retention retention; // notary
+	_Atomic bool lost;          // takes nothing any more
+	_Atomic bool ends;          // ... and with that the recording ends, for which there is room
+};
+#define NO_PLACE UINT32_MAX
 
 struct rx_lane {        // RX thread
 	uint32_t id;    // in the recording
@@ -86,9 +104,10 @@ struct rx {
 	unsigned index;
 	uint32_t first_source; // sources read one after the other
 	uint32_t source_count;
-	struct ring returned; // writer -> RX: blocks
-	struct doorbell bell; // rung when a block comes back
-	uint32_t *stack;      // free blocks, the one used last on top: it is still in the cache
+	struct ring returned[JOB_PLACES_MAX]; // writer of each disk -> RX: blocks
+	_Atomic uint32_t place;               // whose writer has its lanes' blocks; before the first of them NO_PLACE
+	struct doorbell bell;                 // rung when a block comes back
+	uint32_t *stack;                      // free blocks, the one used last on top: it is still in the cache
 	uint32_t stack_size;
 	_Atomic uint32_t stacked;  // the same, for those who watch the pool's fill
 	uint32_t share;            // blocks of this thread
@@ -111,10 +130,6 @@ struct sealer {
 	struct placement placement;
 	struct doorbell bell;
 };
-
-struct writer;
-struct notary;
-struct lender;
 
 enum stop_reason {
 	STOP_NONE,
@@ -145,11 +160,11 @@ struct recorder {
 	struct sealer *sealer;
 	unsigned sealer_count;
 	struct channel *channel; // [rx][sealer]
-	struct writer *writer;
-	struct notary *notary;
+	struct place place[JOB_PLACES_MAX];
+	unsigned place_count;
+	_Atomic unsigned places_lost;
 	struct segment_table *segments;
 	struct lender *lender; // NULL: nobody inspects
-	struct retention retention;
 
 	pthread_mutex_t keeper_mutex; // one request and its answer at a time
 	pthread_mutex_t lanes_mutex;  // numbering of new lanes
@@ -168,8 +183,26 @@ static inline struct channel *channel_of(struct recorder *r, unsigned rx, unsign
 	return &r->channel[rx * r->sealer_count + sealer];
 }
 
+static inline struct place *place_of(struct recorder *r, uint32_t lane)
+{
+	return &r->place[lane % r->place_count];
+}
+
+// Blocks that have come back and that the RX thread has not taken yet, as its watchers see it.
+static inline uint32_t rx_returned(const struct rx *rx)
+{
+	int32_t sum = 0;
+
+	for (unsigned i = 0; i < rx->recorder->place_count; i++)
+		sum += (int32_t)ring_backlog(&rx->returned[i]);
+	return sum > 0 ? (uint32_t)sum : 0;
+}
+
 // Asks all sources to end; the first reason is kept. Any thread.
 void recorder_stop(struct recorder *r, enum stop_reason reason);
+// A disk takes nothing any more, for `what`, which is told. When the ledger is on it, or no other is left, the recording
+// ends; else frames of its lanes are counted as dropped. Any thread. 0 or a negative errno of the keeper.
+int recorder_place_lost(struct place *p, struct recorder *r, enum stop_reason reason, const char *what);
 
 // One request to the keeper and its answer. Any thread. 0 or a negative errno; then the recorder must end.
 int keeper_call(struct recorder *r, enum wire_type type, void *request, size_t len, size_t answer_len,
@@ -180,12 +213,12 @@ int keeper_incident(struct recorder *r, const char *kind, const char *format, ..
 void *rx_main(void *rx);
 void *sealer_main(void *sealer);
 
-int writer_new(struct recorder *r, int segments_fd, struct writer **ret_writer);
+int writer_new(struct recorder *r, struct place *place, struct writer **ret_writer);
 void writer_free(struct writer *w);
 void *writer_main(void *writer);
 struct doorbell *writer_bell(struct writer *w);
-// Any thread. What is in segments; of a lane false when nothing of it has been written yet.
+// Any thread. Adds what is in segments; of a lane false when nothing of it has been written yet.
 void writer_status(struct writer *w, struct wire_status *status);
 bool writer_lane(struct writer *w, uint32_t id, struct wire_lane *ret_lane);
 
-int adopt(struct recorder *r, int segments_fd, struct error *e); // before threads
+int adopt(struct recorder *r, struct error *e); // before threads

@@ -11,13 +11,13 @@
 #include "sensor/recorder/recorder.h"
 
 // Durable, for what has been given up shall not come back with a power cut, and its space is wanted now.
-static int remove_file(uint32_t lane, uint32_t number)
+static int remove_file(const struct place *p, uint32_t lane, uint32_t number)
 {
 	char name[32];
 	int fd, r = 0;
 
 	snprintf(name, sizeof(name), "%u", lane);
-	fd = openat(RECORDER_SEGMENTS_FD, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	fd = openat(p->fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
 	snprintf(name, sizeof(name), "%08u.pcapng.zst", number);
@@ -29,43 +29,39 @@ static int remove_file(uint32_t lane, uint32_t number)
 }
 
 // The reserve is reached and nothing is left that may go: there is room to end in good order.
-static int no_room(struct recorder *r, uint64_t free)
+static int no_room(struct recorder *r, struct place *p, uint64_t free)
 {
 	const struct job *job = r->job;
 	const char *why = job->keep_bytes || job->keep_ns ? ", and no complete segment is left to retire" : "";
-	int result;
+	char what[200];
 
 	if (atomic_load(&r->stop) != STOP_NONE)
 		return 0;
-	r->retention.on = false;
-	fprintf(stderr,
-	        "sealtap: the disk has %llu MiB free, less than the %llu MiB of --min-free%s: recording ends; what is "
-	        "sealed stays valid\n",
+	p->retention.on = false;
+	snprintf(what, sizeof(what), "the disk has %llu MiB free, less than the %llu MiB of --min-free%s",
 	        (unsigned long long)free >> 20, (unsigned long long)job->min_free >> 20, why);
-	result = keeper_incident(r, "disk-full", "%llu bytes free, less than the reserve of %llu%s",
-	        (unsigned long long)free, (unsigned long long)job->min_free, why);
-	recorder_stop(r, STOP_DISK_FULL);
-	return result;
+	return recorder_place_lost(p, r, STOP_DISK_FULL, what);
 }
 
-int retention_turn(struct recorder *r, bool full)
+int retention_turn(struct recorder *r, struct place *p, bool full)
 {
-	struct retention *t = &r->retention;
+	struct retention *t = &p->retention;
 	struct wire_retire request = t->removed;
 	union wire_message answer;
 	int result;
 
 	if (!t->on)
 		return 0;
+	request.place = p->index;
 	result = keeper_call(r, WIRE_RETIRE, &request, sizeof(request), sizeof(answer.retire), &answer);
 	if (result < 0)
 		return result;
 	t->removed.what = WIRE_RETIRE_NOTHING;
 	if (answer.retire.what == WIRE_RETIRE_NO_ROOM)
-		return full ? 0 : no_room(r, answer.retire.free);
+		return full ? 0 : no_room(r, p, answer.retire.free);
 	if (answer.retire.what != WIRE_RETIRE_REMOVE)
 		return 0;
-	result = remove_file(answer.retire.lane, answer.retire.number);
+	result = remove_file(p, answer.retire.lane, answer.retire.number);
 	if (result < 0) {
 		// Not to remove what the policy says must go is no choice, nor is going on to say that it went.
 		t->on = false;

@@ -22,8 +22,8 @@ static uint32_t block_take(struct rx *rx)
 {
 	uint32_t id;
 
-	if (rx->stack_size == 0)
-		while (ring_pop(&rx->returned, &id))
+	for (unsigned i = 0; rx->stack_size == 0 && i < rx->recorder->place_count; i++)
+		while (ring_pop(&rx->returned[i], &id))
 			rx->stack[rx->stack_size++] = id;
 	id = rx->stack_size ? rx->stack[--rx->stack_size] : BLOCK_NONE;
 	atomic_store_explicit(&rx->stacked, rx->stack_size, memory_order_relaxed);
@@ -343,6 +343,8 @@ static int lanes_update(struct rx *rx, struct source *s, uint32_t source_index)
 			atomic_store_explicit(&shared->lane_count, id + 1, memory_order_release);
 		}
 		pthread_mutex_unlock(&r->lanes_mutex);
+		// Before its first block: only this writer looks for it.
+		atomic_store(&rx->place, place_of(r, id)->index);
 		lane = &rx->lane[rx->lane_count++];
 		*lane = (struct rx_lane){.id = id,
 		        .block = BLOCK_NONE,

@@ -96,29 +96,43 @@ static int seal_block(struct sealer *s, struct commit *c, ZSTD_CCtx *z, uint32_t
 	return 0;
 }
 
-// One block from any RX thread for which a result slot is free.
-static bool work(struct sealer *s, struct commit *c, ZSTD_CCtx *z, uint32_t *spare)
+// Of an RX thread: a result slot, and a block that waits for its lane's next segment. BLOCK_NONE: none.
+struct taken {
+	uint32_t slot;
+	uint32_t block;
+};
+
+// One block from any RX thread for which a result slot is free. When a lane is behind with its segments, because its
+// disk is slow, the others go on.
+static bool work(struct sealer *s, struct commit *c, ZSTD_CCtx *z, struct taken *taken)
 {
 	struct recorder *r = s->recorder;
 	bool worked = false;
 
 	for (unsigned i = 0; i < r->rx_count; i++) {
 		struct channel *ch = channel_of(r, i, s->index);
-		uint32_t id;
+		struct taken *t = &taken[i];
+		const struct place *place;
+		int result;
 
-		if (spare[i] == BLOCK_NONE && !ring_pop(&ch->spare, &spare[i]))
+		if (t->slot == BLOCK_NONE && !ring_pop(&ch->spare, &t->slot))
 			continue;
-		if (!ring_pop(&ch->in, &id))
+		if (t->block == BLOCK_NONE && !ring_pop(&ch->in, &t->block))
+			continue;
+		result = seal_block(s, c, z, t->block, &ch->slot[t->slot]);
+		if (result == -EAGAIN)
 			continue;
 		worked = true;
-		if (seal_block(s, c, z, id, &ch->slot[spare[i]]) < 0) {
+		if (result < 0) {
+			t->block = BLOCK_NONE;
 			recorder_stop(r, STOP_FAILED);
 			continue;
 		}
-		if (!ring_push(&ch->out, spare[i]))
+		place = place_of(r, r->pool.block[t->block].lane); // once pushed, the block is the writer's
+		if (!ring_push(&ch->out, t->slot))
 			abort(); // the ring has room for every slot
-		spare[i] = BLOCK_NONE;
-		doorbell_ring(writer_bell(r->writer));
+		doorbell_ring(writer_bell(place->writer));
+		*t = (struct taken){BLOCK_NONE, BLOCK_NONE};
 	}
 	return worked;
 }
@@ -128,11 +142,11 @@ void *sealer_main(void *arg)
 	struct sealer *s = arg;
 	struct recorder *r = s->recorder;
 	ZSTD_CCtx *z = ZSTD_createCCtx();
-	uint32_t *spare = malloc(r->rx_count * sizeof(*spare));
+	struct taken *taken = malloc(r->rx_count * sizeof(*taken));
 	struct commit *c = NULL;
 
 	cores_enter(r, "sealer", (int)s->index, &s->placement, false);
-	if (!z || !spare || commit_new(&c) < 0) {
+	if (!z || !taken || commit_new(&c) < 0) {
 		fprintf(stderr, "sealtap-recorder: no memory for a sealer\n");
 		recorder_stop(r, STOP_FAILED);
 		goto out;
@@ -140,26 +154,27 @@ void *sealer_main(void *arg)
 	ZSTD_CCtx_setParameter(z, ZSTD_c_checksumFlag, 1);
 	ZSTD_CCtx_setParameter(z, ZSTD_c_contentSizeFlag, 1);
 	for (unsigned i = 0; i < r->rx_count; i++)
-		spare[i] = BLOCK_NONE;
+		taken[i] = (struct taken){BLOCK_NONE, BLOCK_NONE};
 	for (;;) {
 		uint32_t seen = doorbell_read(&s->bell);
 		// Read before looking: what was published before rx_gone is found by this look.
 		bool last = atomic_load(&r->rx_gone);
 
-		if (work(s, c, z, spare))
+		if (work(s, c, z, taken))
 			continue;
 		if (last) {
 			bool empty = true;
 
 			for (unsigned i = 0; i < r->rx_count; i++)
-				empty = empty && ring_backlog(&channel_of(r, i, s->index)->in) == 0;
+				empty = empty && taken[i].block == BLOCK_NONE &&
+				        ring_backlog(&channel_of(r, i, s->index)->in) == 0;
 			if (empty || atomic_load(&r->stop) == STOP_FAILED)
 				break;
 		}
 		doorbell_wait(&s->bell, seen, 100);
 	}
 out:
-	free(spare);
+	free(taken);
 	commit_free(c);
 	ZSTD_freeCCtx(z);
 	return NULL;

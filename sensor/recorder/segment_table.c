@@ -23,13 +23,14 @@ struct segment_table {
 	const struct pool *pool;
 	uint32_t lanes; // lanes below have begun at least one segment
 	bool failed;
-	bool stopped; // no new segments but to end a lane
-	bool broken;  // and not even that: nothing can be sealed any more
+	unsigned places;
+	bool stopped[JOB_PLACES_MAX]; // of a disk: no new segments but to end a lane
+	bool broken[JOB_PLACES_MAX];  // and not even that: nothing can be sealed any more
 	struct table_lane lane[LANES_MAX];
 };
 
-int segment_table_new(
-        struct segment_table **ret_table, int keeper_fd, pthread_mutex_t *keeper_mutex, const struct pool *pool)
+int segment_table_new(struct segment_table **ret_table, int keeper_fd, pthread_mutex_t *keeper_mutex,
+        const struct pool *pool, unsigned places)
 {
 	struct segment_table *t = calloc(1, sizeof(*t));
 
@@ -40,6 +41,7 @@ int segment_table_new(
 	t->keeper_fd = keeper_fd;
 	t->keeper_mutex = keeper_mutex;
 	t->pool = pool;
+	t->places = places;
 	*ret_table = t;
 	return 0;
 }
@@ -86,25 +88,29 @@ static int begin(struct segment_table *t, uint32_t lane)
 	return 0;
 }
 
-// With the mutex held: until the lane has begun that segment. `even` when nothing is begun any more otherwise.
+// With the mutex held: until the lane has begun that segment. `even` when nothing is begun any more otherwise; it then
+// waits for older segments to end.
 static int begin_until(struct segment_table *t, uint32_t lane, uint32_t number, bool even)
 {
+	const bool *stopped = &t->stopped[lane % t->places];
 	int r = 0;
 
 	// Lanes begin in the order of their numbers, whichever sealer comes first.
-	while (r == 0 && t->lanes < lane && (even || !t->stopped)) {
+	while (r == 0 && t->lanes < lane && (even || !*stopped)) {
 		r = begin(t, t->lanes);
 		t->lanes++;
 	}
-	if (t->lanes == lane && (even || !t->stopped))
+	if (t->lanes == lane && (even || !*stopped))
 		t->lanes++;
 	while (r == 0 && !t->failed && t->lane[lane].next <= number) {
-		if (t->broken || (t->stopped && !even))
+		if (t->broken[lane % t->places] || (*stopped && !even))
 			return -ENOSPC;
-		if (t->lane[lane].next - t->lane[lane].oldest >= OPEN_SEGMENTS)
+		if (t->lane[lane].next - t->lane[lane].oldest < OPEN_SEGMENTS)
+			r = begin(t, lane);
+		else if (even)
 			pthread_cond_wait(&t->ended, &t->mutex);
 		else
-			r = begin(t, lane);
+			return -EAGAIN;
 	}
 	if (t->failed)
 		r = -EPIPE;
@@ -127,11 +133,11 @@ int segment_table_get(struct segment_table *t, uint32_t lane, uint32_t number, s
 	return r;
 }
 
-void segment_table_stop(struct segment_table *t, bool broken)
+void segment_table_stop(struct segment_table *t, unsigned place, bool broken)
 {
 	pthread_mutex_lock(&t->mutex);
-	t->stopped = true;
-	t->broken = t->broken || broken;
+	t->stopped[place] = true;
+	t->broken[place] = t->broken[place] || broken;
 	pthread_cond_broadcast(&t->ended);
 	pthread_mutex_unlock(&t->mutex);
 }
@@ -143,7 +149,7 @@ int segment_table_begun(struct segment_table *t, uint32_t lane, uint32_t at_leas
 	pthread_mutex_lock(&t->mutex);
 	if (at_least == t->lane[lane].next)
 		r = begin_until(t, lane, at_least, true);
-	if (t->broken)
+	if (t->broken[lane % t->places])
 		r = -ENOSPC;
 	*ret_next = t->lane[lane].next;
 	pthread_mutex_unlock(&t->mutex);

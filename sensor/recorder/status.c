@@ -36,9 +36,7 @@ void status_free(struct status *s)
 // Seen while blocks move: what lies between the two reads is left out, not counted twice.
 static uint32_t room(struct rx *rx)
 {
-	int32_t returned = (int32_t)ring_backlog(&rx->returned);
-	uint32_t free =
-	        atomic_load_explicit(&rx->stacked, memory_order_relaxed) + (returned > 0 ? (uint32_t)returned : 0);
+	uint32_t free = atomic_load_explicit(&rx->stacked, memory_order_relaxed) + rx_returned(rx);
 
 	return free < rx->share ? free : rx->share;
 }
@@ -62,7 +60,7 @@ static bool lane_fill(struct recorder *r, uint32_t id, struct wire_lane *out)
 	const struct pool_lane *lane = &r->pool.shared->lane[id];
 
 	*out = (struct wire_lane){.lane = id, .source = lane->source};
-	if (!writer_lane(r->writer, id, out))
+	if (!writer_lane(place_of(r, id)->writer, id, out))
 		return false;
 	memcpy(out->interface, lane->interface, sizeof(out->interface));
 	for (int i = 0; i < DROP_CAUSES; i++) { // what RX has counted since, while the disk may stand still
@@ -103,7 +101,8 @@ static int round_send(struct recorder *r, struct status *s, bool wait)
 
 	if (result < 0)
 		return result;
-	writer_status(r->writer, &m);
+	for (unsigned i = 0; i < r->place_count; i++)
+		writer_status(r->place[i].writer, &m);
 	for (unsigned i = 0; i < r->rx_count; i++) {
 		m.raw_bytes += atomic_load_explicit(&r->rx[i].raw_bytes, memory_order_relaxed);
 		m.pool_free += room(&r->rx[i]);

@@ -79,7 +79,7 @@ static void pressure(struct recorder *r, struct watch *w, uint64_t now)
 
 	for (unsigned i = 0; i < r->rx_count; i++) {
 		struct rx *rx = &r->rx[i];
-		uint32_t room = atomic_load_explicit(&rx->stacked, memory_order_relaxed) + ring_backlog(&rx->returned);
+		uint32_t room = atomic_load_explicit(&rx->stacked, memory_order_relaxed) + rx_returned(rx);
 
 		if ((uint64_t)room * share < (uint64_t)least * rx->share || least == UINT32_MAX) {
 			least = room;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writer thread: puts sealed blocks into segment files in lane order, keeps the lanes' counters at block boundaries,
-// and once their frames are in the file gives blocks back, by way of the inspector where there is one. It neither syncs
-// nor talks to the keeper: the notary does.
+// Writer thread, one for each disk: puts sealed blocks into segment files in lane order, keeps the lanes' counters at
+// block boundaries, and once their frames are in the file gives blocks back, by way of the inspector where there is
+// one. It neither syncs nor talks to the keeper: the notary does.
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -61,7 +61,7 @@ struct writer_lane {
 
 struct writer {
 	struct recorder *recorder;
-	int segments_fd;
+	struct place *place;
 	struct doorbell bell;
 	struct pending *pending;
 	uint32_t *block_rx; // which RX thread a block belongs to
@@ -69,12 +69,13 @@ struct writer {
 	uint32_t lane_count;
 	uint32_t held_count;
 	struct stages stages;
+	_Atomic uint64_t quiet_ns;    // when nothing was on its way to its segments; 0: something was
 	bool full;                    // the disk: from now on nothing is appended, for a lane must have no holes
 	pthread_mutex_t status_mutex; // lane[] and what is shown of each; held for a copy, never over a system call
 	_Atomic uint64_t stored, segments;
 };
 
-int writer_new(struct recorder *r, int segments_fd, struct writer **ret_writer)
+int writer_new(struct recorder *r, struct place *place, struct writer **ret_writer)
 {
 	struct writer *w = aligned_alloc(64, (sizeof(*w) + 63) / 64 * 64);
 	uint32_t share = r->pool.blocks / r->rx_count;
@@ -83,7 +84,7 @@ int writer_new(struct recorder *r, int segments_fd, struct writer **ret_writer)
 		return -ENOMEM;
 	memset(w, 0, sizeof(*w));
 	w->recorder = r;
-	w->segments_fd = segments_fd;
+	w->place = place;
 	pthread_mutex_init(&w->status_mutex, NULL);
 	w->pending = calloc(r->pool.blocks, sizeof(*w->pending));
 	w->block_rx = calloc(r->pool.blocks, sizeof(*w->block_rx));
@@ -119,8 +120,8 @@ struct doorbell *writer_bell(struct writer *w)
 
 void writer_status(struct writer *w, struct wire_status *status)
 {
-	status->stored_bytes = atomic_load(&w->stored);
-	status->segments = (uint32_t)atomic_load(&w->segments);
+	status->stored_bytes += atomic_load(&w->stored);
+	status->segments += (uint32_t)atomic_load(&w->segments);
 }
 
 bool writer_lane(struct writer *w, uint32_t id, struct wire_lane *ret_lane)
@@ -179,7 +180,7 @@ static void block_free(struct writer *w, uint32_t id)
 {
 	struct rx *rx = &w->recorder->rx[w->block_rx[id]];
 
-	if (!ring_push(&rx->returned, id))
+	if (!ring_push(&rx->returned[w->place->index], id))
 		abort(); // the ring has room for every block
 	doorbell_ring(&rx->bell);
 }
@@ -187,7 +188,7 @@ static void block_free(struct writer *w, uint32_t id)
 // Overload's last step before frames are dropped: nothing goes on loan any more.
 static bool scarce(const struct rx *rx)
 {
-	return atomic_load_explicit(&rx->stacked, memory_order_relaxed) + ring_backlog(&rx->returned) < rx->share / 8;
+	return atomic_load_explicit(&rx->stacked, memory_order_relaxed) + rx_returned(rx) < rx->share / 8;
 }
 
 // Its frame is in the file. The inspector comes first to a block that was recorded.
@@ -240,23 +241,19 @@ static void disk_failed(struct writer *w, struct writer_lane *l, int error)
 {
 	bool full = error == -ENOSPC || error == -EDQUOT;
 
-	if (!w->full) {
-		keeper_incident(w->recorder, full ? "disk-full" : "disk-error", "%s", strerror(-error));
-		fprintf(stderr, "sealtap: %s: recording ends; what is sealed stays valid\n",
-		        full ? "the disk is full" : strerror(-error));
-	}
 	w->full = true;
-	segment_table_stop(w->recorder->segments, false);
+	segment_table_stop(w->recorder->segments, w->place->index, false);
 	if (!full)
 		l->failed = true;
-	recorder_stop(w->recorder, full ? STOP_DISK_FULL : STOP_DISK_ERROR);
+	recorder_place_lost(w->place, w->recorder, full ? STOP_DISK_FULL : STOP_DISK_ERROR,
+	        full ? "the disk is full" : strerror(-error));
 }
 
 static int file_open(struct writer *w, struct writer_lane *l, uint32_t lane, uint32_t number)
 {
 	const struct pool_lane *is = &w->recorder->pool.shared->lane[lane];
 	struct segment_info info = {(uint16_t)is->linktype, is->snaplen, is->interface};
-	int r = segment_file_create(w->segments_fd, lane, number, &info, &w->stages, &l->file);
+	int r = segment_file_create(w->place->fd, lane, number, &info, &w->stages, &l->file);
 
 	if (r == 0) {
 		l->progress_bytes = 0;
@@ -275,7 +272,7 @@ static void give_losses(struct writer *w, uint32_t lane)
 
 		if (l->loss[i].frames == 0)
 			continue;
-		job = notary_job_take(w->recorder->notary);
+		job = notary_job_take(w->place->notary);
 		if (!job)
 			return;
 		job->kind = NOTARY_LOSS;
@@ -284,7 +281,7 @@ static void give_losses(struct writer *w, uint32_t lane)
 		        .frames = l->loss[i].frames,
 		        .t_first = l->loss[i].t_first,
 		        .t_last = l->loss[i].t_last};
-		notary_job_give(w->recorder->notary, job);
+		notary_job_give(w->place->notary, job);
 		l->loss[i].frames = 0;
 	}
 }
@@ -296,13 +293,13 @@ static void give_shunted(struct writer *w, uint32_t lane)
 
 	if (s->frames == 0)
 		return;
-	job = notary_job_take(w->recorder->notary);
+	job = notary_job_take(w->place->notary);
 	if (!job)
 		return;
 	job->kind = NOTARY_SHUNT;
 	job->shunt = (struct wire_shunt){
 	        .lane = lane, .frames = s->frames, .bytes = s->bytes, .t_first = s->t_first, .t_last = s->t_last};
-	notary_job_give(w->recorder->notary, job);
+	notary_job_give(w->place->notary, job);
 	s->frames = s->bytes = 0;
 }
 
@@ -369,7 +366,7 @@ static void seal(struct writer *w, uint32_t lane)
 		return;
 	}
 	release_held(w, l);
-	job = notary_job_take(w->recorder->notary);
+	job = notary_job_take(w->place->notary);
 	if (!job)
 		return;
 	job->kind = NOTARY_SEAL;
@@ -379,7 +376,7 @@ static void seal(struct writer *w, uint32_t lane)
 	digest_peek(f->digest, job->seal.sha256);
 	job->seal.ts_min = f->packets ? f->ts_min : 0;
 	job->seal.ts_max = f->packets ? f->ts_max : 0;
-	notary_job_give(w->recorder->notary, job);
+	notary_job_give(w->place->notary, job);
 	f->fd = -1; /* transferred */
 	segment_file_free(f);
 	l->file = NULL;
@@ -439,9 +436,9 @@ static void write_block(struct writer *w, uint32_t id)
 		w->full = true; // no segment for it was begun any more: the notary could not sync
 	// Under a retention policy the oldest segments go before this block is lost.
 	do {
-		removals = atomic_load(&rec->retention.removals);
+		removals = atomic_load(&w->place->retention.removals);
 		r = w->full ? 0 : put_block(w, l, b, result);
-	} while (r == -ENOSPC && notary_make_room(rec->notary, removals));
+	} while (r == -ENOSPC && notary_make_room(w->place->notary, removals));
 	if (r < 0)
 		disk_failed(w, l, r);
 	if (packets > 0 && (r < 0 || w->full)) {
@@ -516,7 +513,9 @@ static bool drain(struct writer *w)
 	struct recorder *r = w->recorder;
 	bool any = false;
 
-	for (unsigned rx = 0; rx < r->rx_count; rx++)
+	for (unsigned rx = 0; rx < r->rx_count; rx++) {
+		if (atomic_load(&r->rx[rx].place) != w->place->index)
+			continue; // another writer's
 		for (unsigned s = 0; s < r->sealer_count; s++) {
 			uint32_t slot;
 
@@ -525,6 +524,7 @@ static bool drain(struct writer *w)
 				any = true;
 			}
 		}
+	}
 	return any;
 }
 
@@ -558,7 +558,7 @@ static void give_progress(struct writer *w)
 		if (!l->file || l->failed || l->file->bytes == l->progress_bytes)
 			continue;
 		if (!job) {
-			job = notary_job_take(w->recorder->notary);
+			job = notary_job_take(w->place->notary);
 			if (!job)
 				return;
 			job->kind = NOTARY_PROGRESS;
@@ -567,30 +567,59 @@ static void give_progress(struct writer *w)
 		job->fd[job->fd_count++] = l->file->fd;
 		state_fill(l->file, &l->counters, &job->progress.segment[job->progress.count++]);
 		if (job->progress.count == WIRE_PROGRESS_SEGMENTS) {
-			notary_job_give(w->recorder->notary, job);
+			notary_job_give(w->place->notary, job);
 			job = NULL;
 		}
 	}
 	if (job)
-		notary_job_give(w->recorder->notary, job);
+		notary_job_give(w->place->notary, job);
 }
 
-// Nothing that was received is on its way to a segment, so what comes will be newer than what the kernel and RX hold
-// back. The inspector then ends what has been idle, also on a silent wire.
-static void tick(struct writer *w)
+// Whether nothing that was received is on its way to a segment of this disk.
+static bool quiet(const struct writer *w)
 {
 	const struct recorder *r = w->recorder;
 	const struct pool_shared *shared = r->pool.shared;
 	uint32_t lanes = atomic_load(&shared->lane_count);
 
-	for (uint32_t i = 0; i < lanes; i++) {
+	for (uint32_t i = w->place->index; i < lanes; i += r->place_count) {
 		const struct writer_lane *l = w->lane[i];
 		uint64_t published = __atomic_load_n(&shared->lane[i].next_seq, __ATOMIC_RELAXED);
 
 		if (l ? l->next_seq != published || l->held != BLOCK_NONE : published != 0)
+			return false;
+	}
+	return true;
+}
+
+// When that is so of all disks, what comes will be newer than what the kernel and RX hold back. The inspector then ends
+// what has been idle, also on a silent wire. The other writers said so within the flush interval, or not at all.
+static void tick(struct writer *w, uint64_t now)
+{
+	const struct recorder *r = w->recorder;
+
+	atomic_store(&w->quiet_ns, quiet(w) ? now : 0);
+	if (w->place->index != 0)
+		return;
+	for (unsigned i = 0; i < r->place_count; i++) {
+		uint64_t said = atomic_load(&r->place[i].writer->quiet_ns);
+
+		if (said == 0 || (int64_t)(now - said) > (int64_t)(r->job->flush_ms * 1000000ULL))
 			return;
 	}
 	lender_tick(r->lender, real_ns() - TICK_BEHIND_NS - r->job->flush_ms * 1000000ULL);
+}
+
+// The disk's reserve is reached, or it did not sync: it takes no more while others go on. When the recording ends with
+// it, what has arrived is still written.
+static void give_up(struct writer *w)
+{
+	struct recorder *r = w->recorder;
+
+	if (w->full || !atomic_load(&w->place->lost) || atomic_load(&w->place->ends))
+		return;
+	w->full = true;
+	segment_table_stop(r->segments, w->place->index, false);
 }
 
 void *writer_main(void *arg)
@@ -601,7 +630,7 @@ void *writer_main(void *arg)
 	// looks: with half of it here there is an eighth for sealing.
 	uint64_t interval = r->job->flush_ms * 1000000ULL / 2, next = monotonic_ns() + interval;
 
-	cores_enter(r, "writer", -1, NULL, false);
+	cores_enter(r, "writer", r->place_count > 1 ? (int)w->place->index : -1, NULL, false);
 	for (;;) {
 		uint32_t seen = doorbell_read(&w->bell);
 		bool last = atomic_load(&r->sealers_gone);
@@ -609,12 +638,13 @@ void *writer_main(void *arg)
 		uint64_t now = monotonic_ns();
 		int wait_ms;
 
+		give_up(w);
 		take_back(w);
 		if (now >= next) {
 			flush_all(w);
 			give_progress(w);
 			if (r->lender && r->job->kind == JOB_CAPTURE)
-				tick(w);
+				tick(w, now);
 			next = now + interval;
 		} else if (!any && w->held_count > r->pool.blocks / 4) {
 			flush_all(w); // nothing to do, and blocks are getting scarce

@@ -21,8 +21,8 @@ enum sandbox_role {
 
 struct sandbox {
 	enum sandbox_role role;
-	uint32_t uid;      // UINT32_MAX: keep the present one
-	int write_dirs[2]; // directories below which files may be made, read and written
+	uint32_t uid;       // UINT32_MAX: keep the present one
+	int write_dirs[10]; // directories below which files may be made, read and written
 	unsigned write_dir_count;
 	const char *list_dirs[2]; // SANDBOX_METRICS; NULL where there is none
 	int read_dirs[16];        // READER, EXPORTER: directories below which files may be opened, for reading

@@ -12,6 +12,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "sensor/evidence/digest.h"
 #include "sensor/recorder/file_system.h"
 
 #define DIR_MODE 0750
@@ -64,7 +65,7 @@ static int check_file_system(const char *name, int dir_fd, struct error *e)
 	return 0;
 }
 
-static int room_check(const struct job *job, int dir_fd, struct error *e)
+static int room_check(const struct job *job, const char *name, int dir_fd, struct error *e)
 {
 	struct statfs fs;
 	uint64_t free;
@@ -77,7 +78,7 @@ static int room_check(const struct job *job, int dir_fd, struct error *e)
 	return error_set(e, -ENOSPC,
 	        "the disk of %s has %llu MiB free, less than the %llu MiB that --min-free (default 2%%) keeps free: "
 	        "make room, choose another -o, or say --min-free SIZE",
-	        job->recording, (unsigned long long)free >> 20, (unsigned long long)job->min_free >> 20);
+	        name, (unsigned long long)free >> 20, (unsigned long long)job->min_free >> 20);
 }
 
 static void find_out(const struct job *job, struct recording *r)
@@ -103,6 +104,45 @@ static int share_flows(const struct job *job, int flows_fd)
 	return fchown(flows_fd, UINT32_MAX, reader) < 0 || fchmod(flows_fd, S_ISGID | DIR_MODE) < 0 ? -errno : 0;
 }
 
+// In a directory that the operator named, on another disk as a rule.
+static int place_make(const struct job *job, struct recording *r, unsigned index, struct error *e)
+{
+	struct recording_place *p = &r->place[index];
+	const char *parent = job->segments_on[index];
+	struct stat here, other;
+	int result;
+
+	p->parent_fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (p->parent_fd < 0)
+		return error_set(e, -errno, "cannot open %s of --segments-on: %s", parent, strerror(errno));
+	if (fstat(p->parent_fd, &here) < 0)
+		return error_set(e, -errno, "cannot look at %s: %s", parent, strerror(errno));
+	for (unsigned i = 0; i < index; i++)
+		if (fstat(r->place[i].parent_fd, &other) == 0 && other.st_dev == here.st_dev &&
+		        other.st_ino == here.st_ino) {
+			close(p->parent_fd);
+			return error_set(e, -EINVAL, "--segments-on names %s twice", parent);
+		}
+	result = check_file_system(parent, p->parent_fd, e);
+	if (result == 0)
+		result = room_check(job, parent, p->parent_fd, e);
+	if (result < 0) {
+		close(p->parent_fd);
+		return result;
+	}
+	snprintf(p->name, sizeof(p->name), "sealtap-%ld-%u.segments", (long)getpid(), index + 1);
+	p->fd = make_sub(p->parent_fd, p->name, job->role_uid[JOB_RECORDER]);
+	p->look_fd = p->fd < 0 ? p->fd : openat(p->fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (p->look_fd < 0) {
+		result = p->fd < 0 ? p->fd : -errno;
+		unlinkat(p->parent_fd, p->name, AT_REMOVEDIR);
+		close(p->parent_fd);
+		return error_set(e, result, "cannot make a directory in %s: %s", parent, strerror(-result));
+	}
+	r->place_count++;
+	return 0;
+}
+
 int recording_make(const struct job *job, struct recording *ret_recording, struct error *e)
 {
 	struct recording r = {.dir_fd = -1, .segments_fd = -1, .sources_fd = -1, .flows_fd = -1};
@@ -122,7 +162,7 @@ int recording_make(const struct job *job, struct recording *ret_recording, struc
 		int refused = check_file_system(job->recording, r.dir_fd, e);
 
 		if (refused == 0)
-			refused = room_check(job, r.dir_fd, e);
+			refused = room_check(job, job->recording, r.dir_fd, e);
 		if (refused < 0) {
 			recording_unmake(job, &r);
 			return refused;
@@ -140,8 +180,41 @@ int recording_make(const struct job *job, struct recording *ret_recording, struc
 		return error_set(e, failed, "cannot make the directories of %s: %s", job->recording, strerror(-failed));
 	}
 	find_out(job, &r);
+	for (unsigned i = 1; i < job->places; i++) {
+		int refused = place_make(job, &r, i - 1, e);
+
+		if (refused < 0) {
+			recording_unmake(job, &r);
+			return refused;
+		}
+	}
 	*ret_recording = r;
 	return 0;
+}
+
+void recording_named(const struct job *job, struct recording *r, const uint8_t id[DIGEST_LEN])
+{
+	char name[sizeof(r->place[0].name)];
+
+	hex_encode(id, DIGEST_LEN, name);
+	strcat(name, ".segments");
+	for (unsigned i = 0; i < r->place_count; i++) {
+		struct recording_place *p = &r->place[i];
+
+		if (renameat2(p->parent_fd, p->name, p->parent_fd, name, RENAME_NOREPLACE) == 0) {
+			fsync(p->parent_fd);
+			memcpy(p->name, name, sizeof(name));
+		} else {
+			fprintf(stderr, "sealtap: %s/%s cannot be named %s: %s; do that yourself\n",
+			        job->segments_on[i], p->name, name, strerror(errno));
+		}
+		fprintf(stderr, "sealtap: disk %u of %u: every %u%s lane from lane %u on, in %s/%s\n", i + 2,
+		        job->places, job->places,
+		        job->places == 2   ? "nd"
+		        : job->places == 3 ? "rd"
+		                           : "th",
+		        i + 1, job->segments_on[i], p->name);
+	}
 }
 
 void recording_unmake(const struct job *job, struct recording *r)
@@ -164,6 +237,8 @@ void recording_unmake(const struct job *job, struct recording *r)
 	// Only empty directories go: had anything been recorded, this would leave it all.
 	for (size_t i = 0; r->dir_fd >= 0 && i < sizeof(subs) / sizeof(subs[0]); i++)
 		unlinkat(r->dir_fd, subs[i], AT_REMOVEDIR);
+	for (unsigned i = 0; i < r->place_count; i++)
+		unlinkat(r->place[i].parent_fd, r->place[i].name, AT_REMOVEDIR);
 	rmdir(job->recording);
 }
 
@@ -192,18 +267,24 @@ static void chown_tree(int fd, uint32_t uid, uint32_t gid, unsigned depth)
 	closedir(dir);
 }
 
-void recording_hand_over(const struct job *job, struct recording *r)
+static void hand_over(const struct job *job, int dir_fd, const char *name)
 {
-	int fd;
+	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	if (job->role_uid[JOB_RECORDER] == UINT32_MAX)
-		return;
-	fd = openat(r->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return;
 	if (fchown(fd, job->owner_uid, job->owner_gid) < 0)
-		fprintf(stderr, "sealtap: cannot hand over %s: %s\n", job->recording, strerror(errno));
+		fprintf(stderr, "sealtap: cannot hand over %s: %s\n", name, strerror(errno));
+	chown_tree(fd, job->owner_uid, job->owner_gid, DEPTH_MAX);
+}
+
+void recording_hand_over(const struct job *job, struct recording *r)
+{
+	if (job->role_uid[JOB_RECORDER] == UINT32_MAX)
+		return;
 	if (r->flows_fd >= 0)
 		fchmod(r->flows_fd, DIR_MODE);
-	chown_tree(fd, job->owner_uid, job->owner_gid, DEPTH_MAX);
+	hand_over(job, r->dir_fd, job->recording);
+	for (unsigned i = 0; i < r->place_count; i++)
+		hand_over(job, r->place[i].fd, job->segments_on[i]);
 }

@@ -24,12 +24,15 @@ static int start_recorder(struct run *run, int keeper_end, struct error *e)
 
 	if (r < 0)
 		return error_set(e, r, "cannot make a socket: %s", strerror(-r));
-	const int fds[] = {run->job_fd, pair[1], keeper_end, run->recording.segments_fd, run->recording.sources_fd,
-	        run->pool_fd, run->inspector.loans_fd, run->inspector.reply_fd};
+	int fds[SPAWN_FDS_MAX] = {run->job_fd, pair[1], keeper_end, run->recording.segments_fd,
+	        run->recording.sources_fd, run->pool_fd, run->inspector.loans_fd, run->inspector.reply_fd};
+	unsigned count = run->job->flows ? 8 : 6;
+
+	for (unsigned i = 0; i < run->recording.place_count; i++) // at RECORDER_PLACES_FD
+		fds[count++] = run->recording.place[i].fd;
 
 	run->capturing = false;
-	r = spawn_role(
-	        program, fds, run->job->flows ? 8 : 6, ROLE_JOB_FD, run->job->kind == JOB_INGEST, &run->recorder, e);
+	r = spawn_role(program, fds, count, ROLE_JOB_FD, run->job->kind == JOB_INGEST, &run->recorder, e);
 	close(pair[1]);
 	if (r < 0) {
 		close(pair[0]);
@@ -52,11 +55,16 @@ static int start_roles(struct run *run, int key_fd, int origins_fd, struct error
 	if (wire_pair(sup) < 0 || wire_pair(rec) < 0 || wire_pair(sign) < 0 || (flows && wire_pair(flow) < 0))
 		return error_set(e, -errno, "cannot make sockets: %s", strerror(errno));
 	const int signer_fds[] = {key_fd, sign[1]};
-	const int keeper_fds[] = {run->job_fd, sup[1], rec[1], sign[0], run->recording.dir_fd, origins_fd, flow[1]};
+	int keeper_fds[SPAWN_FDS_MAX] = {
+	        run->job_fd, sup[1], rec[1], sign[0], run->recording.dir_fd, origins_fd, flow[1]};
+	unsigned keeper_count = flows ? 7 : 6;
+
+	for (unsigned i = 0; i < run->recording.place_count; i++) // at KEEPER_PLACES_FD
+		keeper_fds[keeper_count++] = run->recording.place[i].look_fd;
 
 	r = spawn_role("sealtap-signer", signer_fds, 2, SIGNER_KEY_FD, false, &run->signer, e);
 	if (r == 0)
-		r = spawn_role("sealtap-keeper", keeper_fds, flows ? 7 : 6, ROLE_JOB_FD, false, &run->keeper, e);
+		r = spawn_role("sealtap-keeper", keeper_fds, keeper_count, ROLE_JOB_FD, false, &run->keeper, e);
 	if (r == 0 && flows)
 		r = flow_log_start(run, flow[0], e);
 	if (r == 0)
@@ -214,6 +222,7 @@ void run_keeper_says(struct run *run)
 	case WIRE_OPENED:
 		run->opened = true;
 		memcpy(run->recording_id, m.begin_answer.recording_id, DIGEST_LEN);
+		recording_named(run->job, &run->recording, run->recording_id);
 		break;
 	case WIRE_LEDGER:
 		run->tally.ledger = m.ledger;

@@ -76,7 +76,7 @@ static void keeper_release(struct keeper *k)
 	free(k->details);
 	free(k->stated);
 	free(k->lanes);
-	free(k->retention.sealed);
+	keeper_retention_free(k);
 }
 
 static size_t size_of(unsigned type)

@@ -34,11 +34,25 @@
 // The disk of this test: from the n-th call on (0: never) the calls that the recorder makes fail.
 static _Atomic long fallocates_left, syncs_left;
 static char directory[64]; // empty: there is none
+// With several disks: only for files of the second, which may also stand still at a sync.
+static _Atomic bool only_second, second_stands;
+
+static bool concerned(int fd)
+{
+	char link[64], path[256];
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, path, sizeof(path) - 1);
+	path[n > 0 ? n : 0] = '\0';
+	return !atomic_load(&only_second) || strstr(path, "/disk1/");
+}
 
 int fallocate(int fd, int mode, off_t offset, off_t len)
 {
 	// Room for an empty segment is left, as on a disk where the segment before gave its reserve back.
-	if (len > 10000 && atomic_load(&fallocates_left) && atomic_fetch_sub(&fallocates_left, 1) == 1) {
+	if (len > 10000 && atomic_load(&fallocates_left) && concerned(fd) &&
+	        atomic_fetch_sub(&fallocates_left, 1) == 1) {
 		atomic_store(&fallocates_left, 1);
 		errno = ENOSPC;
 		return -1;
@@ -48,7 +62,9 @@ int fallocate(int fd, int mode, off_t offset, off_t len)
 
 int fdatasync(int fd)
 {
-	if (atomic_load(&syncs_left) && atomic_fetch_sub(&syncs_left, 1) == 1) {
+	while (atomic_load(&second_stands) && concerned(fd))
+		poll(NULL, 0, 1);
+	if (atomic_load(&syncs_left) && concerned(fd) && atomic_fetch_sub(&syncs_left, 1) == 1) {
 		atomic_store(&syncs_left, 1);
 		errno = EIO;
 		return -1;
@@ -83,6 +99,7 @@ struct memory_plan {
 	uint64_t packets; // of each lane; 0: without end
 	bool live;
 	unsigned queues; // sources of each interface; set by run
+	bool single;     // one lane each; set by run
 };
 static struct memory_plan plan;
 
@@ -103,7 +120,7 @@ static int memory_recv(struct source *s, struct packet *batch, unsigned max, int
 
 	if (atomic_load(&m->interrupted))
 		return -ENODATA;
-	s->lane_count = m->turn > 2 ? LANES_EACH : 1; // the others are found later
+	s->lane_count = m->turn > 2 && !plan.single ? LANES_EACH : 1; // the others are found later
 	while (n < max && n < BATCH_MAX) {
 		uint32_t lane = (uint32_t)(mix(m->turn++) % s->lane_count);
 		unsigned tried;
@@ -116,7 +133,7 @@ static int memory_recv(struct source *s, struct packet *batch, unsigned max, int
 		batch[n].caplen = batch[n].origlen = packet_make(m->index, lane, m->next[lane]++, m->data[n]);
 		n++;
 	}
-	return n > 0 || s->lane_count == 1 ? (int)n : -ENODATA;
+	return n > 0 ? (int)n : -ENODATA;
 }
 
 static void memory_release(struct source *s)
@@ -331,6 +348,7 @@ struct shape {
 	uint64_t segment_bytes;
 	unsigned flush_ms;
 	bool keep;
+	unsigned disks; // each source then has one lane
 };
 
 static void place(int from, int to)
@@ -338,6 +356,8 @@ static void place(int from, int to)
 	assert_true(dup2(from, to) == to);
 	close(from);
 }
+
+static unsigned disks; // of the run; 0 is 1
 
 static struct job *prepare(const struct shape *shape)
 {
@@ -364,7 +384,7 @@ static struct job *prepare(const struct shape *shape)
 	for (unsigned i = 0; i < shape->interfaces; i++)
 		snprintf(job->source[i].name, sizeof(job->source[i].name), "%u", i);
 	// Out of the way of the places, which are low.
-	for (int fd = 3; fd <= RECORDER_POOL_FD; fd++)
+	for (int fd = 3; fd < RECORDER_PLACES_FD(false) + (int)JOB_PLACES_MAX; fd++)
 		if (fcntl(fd, F_GETFD) < 0)
 			assert_true(dup2(STDERR_FILENO, fd) == fd);
 	assert_int_equal(wire_pair(pair), 0);
@@ -372,6 +392,16 @@ static struct job *prepare(const struct shape *shape)
 	place(pair[1], RECORDER_KEEPER_FD);
 	place(pool, RECORDER_POOL_FD);
 	place(open(directory, O_RDONLY | O_DIRECTORY), RECORDER_SEGMENTS_FD);
+	job->places = shape->disks;
+	for (unsigned i = 1; i < shape->disks; i++) {
+		char path[96];
+
+		snprintf(path, sizeof(path), "%s/disk%u", directory, i);
+		assert_int_equal(mkdir(path, 0700), 0);
+		place(open(path, O_RDONLY | O_DIRECTORY), RECORDER_PLACES_FD(false) + (int)i - 1);
+	}
+	disks = shape->disks;
+	plan.single = disks > 1;
 	told.fd = pair[0];
 	return job;
 }
@@ -382,7 +412,7 @@ static void tick(struct recorder *r, void *context)
 	struct wire_lane lane;
 
 	for (uint32_t i = 0; i < LANES_ALL; i++) // as the main program does
-		if (writer_lane(r->writer, i, &lane)) {
+		if (writer_lane(place_of(r, i)->writer, i, &lane)) {
 			assert_true(lawful(&lane.counters));
 			recorded += lane.counters.recorded;
 		}
@@ -390,6 +420,8 @@ static void tick(struct recorder *r, void *context)
 		recorder_stop(r, STOP_SIGNAL);
 	poll(NULL, 0, 1);
 }
+
+static void (*turn)(struct recorder *r, void *context) = tick;
 
 // Runs and returns what recorder_run gave; *ret_stop is the reason for which it ended.
 static int run(const struct shape *shape, unsigned requests_max, uint64_t *stop_at, int *ret_stop)
@@ -405,7 +437,7 @@ static int run(const struct shape *shape, unsigned requests_max, uint64_t *stop_
 	result = recorder_open(&r, job, &e);
 	if (result < 0)
 		fail_msg("%s", e.text);
-	result = recorder_run(&r, tick, stop_at, &e);
+	result = recorder_run(&r, turn, stop_at, &e);
 	*ret_stop = atomic_load(&r.stop);
 	recorder_free(&r);
 	close(RECORDER_KEEPER_FD);
@@ -425,6 +457,8 @@ static void clean(void)
 	assert_int_equal(system(command), 0);
 	directory[0] = '\0';
 	close(RECORDER_SEGMENTS_FD);
+	for (unsigned i = 1; i < disks; i++)
+		close(RECORDER_PLACES_FD(false) + (int)i - 1);
 }
 
 // After a test that failed too.
@@ -432,6 +466,8 @@ static int teardown(void **state)
 {
 	atomic_store(&fallocates_left, 0);
 	atomic_store(&syncs_left, 0);
+	atomic_store(&only_second, false);
+	atomic_store(&second_stands, false);
 	clean();
 	return 0;
 }
@@ -478,7 +514,10 @@ static void read_segment(uint32_t id, uint32_t number, struct read_lane *lane, b
 	struct stat st;
 	int fd;
 
-	snprintf(path, sizeof(path), "%s/%u/%08u.pcapng.zst", directory, id, number);
+	if (disks > 1 && id % disks)
+		snprintf(path, sizeof(path), "%s/disk%u/%u/%08u.pcapng.zst", directory, id % disks, id, number);
+	else
+		snprintf(path, sizeof(path), "%s/%u/%08u.pcapng.zst", directory, id, number);
 	fd = open(path, O_RDONLY);
 	assert_true(fd >= 0 && fstat(fd, &st) == 0);
 	assert_true(was->sealed);
@@ -535,10 +574,13 @@ static void every_packet_is_there_in_order(void **state)
 	        {1, 2, 3, 8, 1u << 20, 10},
 	        {3, 1, 4, 12, 1u << 19, 50},
 	        {2, 2, 1, 8, 1u << 20, 20},
+	        {2, 1, 1, 4, 1u << 18, 10, .disks = 2},
+	        {4, 1, 3, 16, 1u << 19, 10, .disks = 3},
+	        {3, 2, 2, 24, 1u << 20, 10, .disks = 2},
 	};
 
 	for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
-		uint64_t lanes = shapes[i].interfaces * shapes[i].queues * LANES_EACH;
+		uint64_t lanes = shapes[i].interfaces * shapes[i].queues * (shapes[i].disks ? 1 : LANES_EACH);
 		int stop;
 
 		plan = (struct memory_plan){.packets = 3000};
@@ -670,6 +712,96 @@ static void a_disk_that_does_not_sync_ends_the_run(void **state)
 	}
 }
 
+static const struct counters *end_of(uint32_t id)
+{
+	return &told.lane[id].segment[told.lane[id].sealed - 1].seal.state.counters;
+}
+
+// Its lanes lose what comes from then on, and everything is sealed; the others lose nothing.
+static void a_full_disk_is_in_the_way_of_its_lanes_only(void **state)
+{
+	static const struct shape shapes[] = {
+	        {2, 1, 1, 8, 1u << 18, 10, .disks = 2}, {4, 1, 2, 16, 1u << 20, 10, .disks = 2}};
+
+	for (long nth = 2; nth < 12; nth++) {
+		int stop;
+
+		plan = (struct memory_plan){.packets = 16000};
+		atomic_store(&only_second, true);
+		atomic_store(&fallocates_left, nth);
+		assert_int_equal(run(&shapes[nth % 2], 0, NULL, &stop), 0);
+		atomic_store(&fallocates_left, 0);
+		assert_int_equal(stop, STOP_NONE);
+		assert_null(told.wrong);
+		assert_string_equal(told.incident, "disk-full");
+		assert_int_equal(told.incidents, 1);
+		read_back(false);
+		for (uint32_t id = 0; id < told.lane_count; id++) {
+			assert_int_equal(end_of(id)->received, plan.packets);
+			if (id % 2 == 0)
+				assert_int_equal(end_of(id)->recorded, plan.packets);
+		}
+		assert_true(end_of(1)->dropped[DROP_DISK] > 0);
+		clean();
+	}
+}
+
+static void a_disk_that_does_not_sync_is_in_the_way_of_its_lanes_only(void **state)
+{
+	static const struct shape shape = {4, 1, 2, 16, 1u << 18, 10, .disks = 2};
+
+	for (long nth = 1; nth < 6; nth++) {
+		int stop;
+
+		plan = (struct memory_plan){.packets = 4000};
+		atomic_store(&only_second, true);
+		atomic_store(&syncs_left, nth);
+		assert_int_equal(run(&shape, 0, NULL, &stop), 0);
+		atomic_store(&syncs_left, 0);
+		assert_int_equal(stop, STOP_NONE);
+		assert_null(told.wrong);
+		assert_string_equal(told.incident, "disk-error");
+		assert_int_equal(told.incidents, 1);
+		for (uint32_t id = 0; id < told.lane_count; id += 2) {
+			assert_int_equal(told.lane[id].sealed, told.lane[id].begun);
+			assert_int_equal(end_of(id)->recorded, plan.packets);
+		}
+		clean();
+	}
+}
+
+// It stands until the other lanes are through: they wait neither for its syncs nor, at the one sealer, for a segment of
+// its lanes to begin.
+static void release_second(struct recorder *r, void *context)
+{
+	struct wire_lane lane;
+	bool through = true;
+
+	for (uint32_t i = 0; i < 4; i += 2)
+		through = through && writer_lane(place_of(r, i)->writer, i, &lane) &&
+		          lane.counters.recorded == plan.packets;
+	if (through)
+		atomic_store(&second_stands, false);
+	poll(NULL, 0, 1);
+}
+
+static void a_disk_that_stands_still_is_in_the_way_of_its_lanes_only(void **state)
+{
+	static const struct shape shape = {4, 1, 1, 64, 1u << 18, 10, .disks = 2};
+	int stop;
+
+	plan = (struct memory_plan){.packets = 20000};
+	atomic_store(&only_second, true);
+	atomic_store(&second_stands, true);
+	turn = release_second;
+	assert_int_equal(run(&shape, 0, NULL, &stop), 0);
+	turn = tick;
+	assert_int_equal(stop, STOP_NONE);
+	assert_null(told.wrong);
+	assert_int_equal(read_back(false), 4 * plan.packets);
+	clean();
+}
+
 static void a_keeper_that_goes_away_ends_the_run(void **state)
 {
 	static const struct shape shapes[] = {{1, 1, 2, 4, 1u << 18, 10}, {3, 1, 4, 12, 1u << 20, 10}};
@@ -694,9 +826,12 @@ int main(void)
 	        cmocka_unit_test_teardown(a_full_disk_ends_every_segment, teardown),
 	        cmocka_unit_test_teardown(a_full_disk_makes_room_under_a_policy, teardown),
 	        cmocka_unit_test_teardown(a_disk_that_does_not_sync_ends_the_run, teardown),
+	        cmocka_unit_test_teardown(a_full_disk_is_in_the_way_of_its_lanes_only, teardown),
+	        cmocka_unit_test_teardown(a_disk_that_does_not_sync_is_in_the_way_of_its_lanes_only, teardown),
+	        cmocka_unit_test_teardown(a_disk_that_stands_still_is_in_the_way_of_its_lanes_only, teardown),
 	        cmocka_unit_test_teardown(a_keeper_that_goes_away_ends_the_run, teardown),
 	};
 
-	alarm(240); // a hang is a failure
+	alarm(280); // a hang is a failure
 	return digest_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
 }

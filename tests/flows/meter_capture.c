@@ -55,6 +55,7 @@ int main(int argc, char **argv)
 	        .record = take_record,
 	        .user = &run};
 	struct flow_meter_stats s;
+	bool damaged;
 
 	if (!file) {
 		fprintf(stderr, "meter_capture: %s\n", why);
@@ -65,10 +66,9 @@ int main(int argc, char **argv)
 		fprintf(stderr, "meter_capture: no memory\n");
 		return 1;
 	}
-	if (pcap_loop(file, -1, take_packet, (u_char *)&run) < 0) {
+	damaged = pcap_loop(file, -1, take_packet, (u_char *)&run) < 0;
+	if (damaged)
 		fprintf(stderr, "meter_capture: %s\n", pcap_geterr(file));
-		return 1;
-	}
 	flow_meter_end(run.meter);
 	flow_meter_stats(run.meter, &s);
 	printf("{\"dpi\": \"%s\", \"packets\": %lu, \"ip\": %lu, \"inner\": %lu, \"dpi_packets\": %lu, "
@@ -78,5 +78,5 @@ int main(int argc, char **argv)
 	        s.records, run.packed_bytes, run.unpacked, s.table.now_max);
 	flow_meter_free(run.meter);
 	pcap_close(file);
-	return run.unpacked > 0;
+	return damaged || run.unpacked > 0;
 }

@@ -200,8 +200,8 @@ static inline uint32_t rx_returned(const struct rx *rx)
 
 // Asks all sources to end; the first reason is kept. Any thread.
 void recorder_stop(struct recorder *r, enum stop_reason reason);
-// A disk takes nothing any more, for `what`, which is told. When the ledger is on it, or no other is left, the recording
-// ends; else frames of its lanes are counted as dropped. Any thread. 0 or a negative errno of the keeper.
+// A disk takes nothing any more, for `what`, which is told. When the ledger is on it, or no other is left, the
+// recording ends; else frames of its lanes are counted as dropped. Any thread. 0 or a negative errno of the keeper.
 int recorder_place_lost(struct place *p, struct recorder *r, enum stop_reason reason, const char *what);
 
 // One request to the keeper and its answer. Any thread. 0 or a negative errno; then the recorder must end.

@@ -49,8 +49,8 @@ static void ledger_pass(struct verify *v)
 	}
 	for (;;) {
 		// Under a retention policy a segment may go while the ledger passes: then a newer line says so.
-		if (v->lines == v->size && v->kept.absent + (v->has_retention ? v->flows.absent : 0) > 0 && !v->report->closed &&
-		        checkpoint_renew(v))
+		if (v->lines == v->size && v->kept.absent + (v->has_retention ? v->flows.absent : 0) > 0 &&
+		        !v->report->closed && checkpoint_renew(v))
 			ledger_file_grow(&file);
 		r = ledger_file_next(&file, &line, &len);
 		if (r <= 0)

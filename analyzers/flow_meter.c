@@ -279,6 +279,18 @@ void flow_meter_stats(const struct flow_meter *m, struct flow_meter_stats *ret_s
 		dpi_stats(m->dpi, &ret_stats->dpi);
 }
 
+void flow_meter_stats_add(struct flow_meter_stats *sum, const struct flow_meter_stats *more)
+{
+	uint64_t to[sizeof(*sum) / sizeof(uint64_t)], from[sizeof(*sum) / sizeof(uint64_t)];
+
+	_Static_assert(sizeof(to) == sizeof(*sum), "every member is a uint64_t");
+	memcpy(to, sum, sizeof(to));
+	memcpy(from, more, sizeof(from));
+	for (size_t i = 0; i < sizeof(to) / sizeof(to[0]); i++)
+		to[i] += from[i];
+	memcpy(sum, to, sizeof(to));
+}
+
 struct dpi *flow_meter_dpi(struct flow_meter *m)
 {
 	return m->dpi;

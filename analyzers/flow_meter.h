@@ -53,5 +53,7 @@ void flow_meter_tick(struct flow_meter *m, uint64_t ts_ns);
 // Ends all flows.
 void flow_meter_end(struct flow_meter *m);
 void flow_meter_stats(const struct flow_meter *m, struct flow_meter_stats *ret_stats);
+// Of several meters together.
+void flow_meter_stats_add(struct flow_meter_stats *sum, const struct flow_meter_stats *more);
 // What looks into its packets, or NULL.
 struct dpi *flow_meter_dpi(struct flow_meter *m);

@@ -70,7 +70,7 @@ struct flow_table_config {
 struct flow_table_stats {
 	uint64_t begun;
 	uint64_t ended[FLOW_REASONS];
-	uint32_t now, now_max; // in the table
+	uint64_t now, now_max; // in the table
 };
 
 struct flow_table;

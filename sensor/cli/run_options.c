@@ -432,7 +432,7 @@ int run_options_job(const struct run_options *o, enum job_kind kind, unsigned so
 	job->tap = o->tap;
 	job->busy_poll = o->busy_poll;
 	job->nic_time = o->nic_time;
-	job->flows = kind == JOB_INGEST && o->flows;
+	job->flows = kind == JOB_INGEST ? o->flows : !o->no_flows;
 	job->flow_threads = (uint32_t)o->flow_threads;
 	job->flush_ms = (uint32_t)o->flush_ms;
 	job->snaplen = (uint32_t)o->snaplen;

@@ -141,6 +141,10 @@ static void print_inspection(const struct control_inspection *i)
 	if (i->deaths)
 		printf(", %u inspectors died", i->deaths);
 	printf("\n");
+	if (i->acked_bytes)
+		printf("  before us     %" PRIu64 " of %" PRIu64
+		       " bytes that TCP receivers acknowledged were never seen (%.3f %%)\n",
+		        i->missed_bytes, i->acked_bytes, 100.0 * (double)i->missed_bytes / (double)i->acked_bytes);
 }
 
 static void print_exports(const struct control_run *r)
@@ -287,11 +291,12 @@ static json_t *ratio(const struct wire_status *s)
 
 static json_t *inspection_json(const struct control_inspection *i)
 {
-	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "state", inspection_names[i->state], "deaths",
-	        (json_int_t)i->deaths, "lent_packets", (json_int_t)i->lent_packets, "shed_packets",
+	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "state", inspection_names[i->state],
+	        "deaths", (json_int_t)i->deaths, "lent_packets", (json_int_t)i->lent_packets, "shed_packets",
 	        (json_int_t)i->shed_packets, "packets", (json_int_t)i->packets, "flows", (json_int_t)i->flows,
 	        "flows_forced", (json_int_t)i->flows_forced, "records", (json_int_t)i->records, "records_lost",
-	        (json_int_t)i->records_lost);
+	        (json_int_t)i->records_lost, "acked_bytes", (json_int_t)i->acked_bytes, "missed_bytes",
+	        (json_int_t)i->missed_bytes);
 }
 
 static json_t *exports_json(const struct control_run *r)

@@ -79,6 +79,8 @@ static void show(struct worker *w)
 	atomic_store_explicit(&out->packets, stats.packets, memory_order_relaxed);
 	atomic_store_explicit(&out->flows, stats.table.now, memory_order_relaxed);
 	atomic_store_explicit(&out->flows_forced, stats.table.ended[FLOW_REASON_FORCED], memory_order_relaxed);
+	atomic_store_explicit(&out->acked_bytes, stats.gap.acked_bytes, memory_order_relaxed);
+	atomic_store_explicit(&out->missed_bytes, stats.gap.missed_bytes, memory_order_relaxed);
 	atomic_store_explicit(&out->records, w->teller.records, memory_order_relaxed);
 	atomic_store_explicit(&out->records_lost, w->teller.lost, memory_order_relaxed);
 }

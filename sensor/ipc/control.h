@@ -55,7 +55,7 @@ union control_request {
 
 enum control_state { CONTROL_STARTING = 1, CONTROL_CAPTURING, CONTROL_RESTARTING, CONTROL_ENDING };
 
-// Of flows. packets, flows and records are the inspector's own word.
+// Of flows. From `packets` on it is the inspector's own word.
 enum inspection_state {
 	INSPECTION_OFF,
 	INSPECTION_RUNNING,
@@ -73,6 +73,8 @@ struct control_inspection {
 	uint64_t flows_forced; // ended early because the table was full
 	uint64_t records;      // given to the flow log
 	uint64_t records_lost; // that it did not take in time
+	uint64_t acked_bytes;  // TCP payload that its receivers acknowledged ...
+	uint64_t missed_bytes; // ... and that never came by here; goes back when it comes late
 };
 
 // Of one target of flow records.

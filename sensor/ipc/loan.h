@@ -61,6 +61,7 @@ struct loan_worker {
 	// For the status.
 	_Atomic uint64_t packets, records, records_lost;
 	_Atomic uint64_t flows, flows_forced;
+	_Atomic uint64_t acked_bytes, missed_bytes; // analyzers/tcp_gap.h
 };
 
 struct loan_reply {

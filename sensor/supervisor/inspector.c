@@ -157,6 +157,8 @@ static void add_up(const struct inspector *i, uint32_t workers, struct control_i
 		s->records += atomic_load(&worker->records);
 		s->records_lost += atomic_load(&worker->records_lost);
 		s->flows_forced += atomic_load(&worker->flows_forced);
+		s->acked_bytes += atomic_load(&worker->acked_bytes);
+		s->missed_bytes += atomic_load(&worker->missed_bytes);
 	}
 }
 

@@ -73,7 +73,7 @@ int main(int argc, char **argv)
 	flow_meter_stats(run.meter, &s);
 	printf("{\"dpi\": \"%s\", \"packets\": %lu, \"ip\": %lu, \"inner\": %lu, \"dpi_packets\": %lu, "
 	       "\"given_up_early\": %lu, "
-	       "\"records\": %lu, \"packed_bytes\": %lu, \"too_long\": %lu, \"flows_at_once\": %u}\n",
+	       "\"records\": %lu, \"packed_bytes\": %lu, \"too_long\": %lu, \"flows_at_once\": %lu}\n",
 	        dpi_library() ? dpi_library() : "none", s.packets, s.ip, s.inner, s.dpi.packets, s.dpi.given_up_early,
 	        s.records, run.packed_bytes, run.unpacked, s.table.now_max);
 	flow_meter_free(run.meter);

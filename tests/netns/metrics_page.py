@@ -100,6 +100,19 @@ def expected(run, want):
     if incident:
         put("last_incident_timestamp_seconds", incident.pop("time"), incident=incident.pop("kind"))
         incident.pop("detail")
+    flows = run.pop("inspection")
+    state = flows.pop("state")
+    put("inspector_up", None if state == "off" else int(state == "running"))
+    put("inspector_deaths_total", flows.pop("deaths"))
+    for name in ("lent_packets", "shed_packets"):
+        put("inspection_%s_total" % name, flows.pop(name))
+    put("inspected_packets_total", flows.pop("packets"))
+    put("flows", flows.pop("flows"))
+    put("flows_forced_total", flows.pop("flows_forced"))
+    put("flow_records_total", flows.pop("records"))
+    put("flow_records_lost_total", flows.pop("records_lost"))
+    for name in ("acked_bytes", "missed_bytes"):
+        put("tcp_" + name, flows.pop(name))
     total = {"received": 0, "recorded": 0}
     for lane in run.pop("lanes"):
         at = {**own, "lane": str(lane.pop("lane")), "interface": lane.pop("interface"), "driver": lane.pop("driver")}
@@ -129,7 +142,7 @@ def expected(run, want):
     counters = run.pop("counters")
     assert int(counters["received"]) == total["received"] and run.pop("packets") == total["recorded"]
     run.pop("elapsed_ms")
-    assert not pool and not checkpoint and set(run) == WORDS, ("not among the metrics", run, pool, checkpoint)
+    assert not pool and not checkpoint and not flows and set(run) == WORDS, ("not among the metrics", run, pool, checkpoint, flows)
 
 
 def equal(port, sealtap):

@@ -110,7 +110,6 @@ int verb_doctor(int argc, char **argv)
 		offload_check(&d);
 		queue_check(&d);
 		busy_poll_check(&d);
-		xdp_socket_check(&d);
 	}
 	core_check(&d);
 	clock_check(&d);

@@ -46,7 +46,6 @@ void link_check(struct doctor *d); // sets link_mbit and driver, so it comes fir
 void offload_check(struct doctor *d);
 void queue_check(struct doctor *d);
 void busy_poll_check(struct doctor *d);
-void xdp_socket_check(struct doctor *d);
 void pci_check(struct doctor *d); // of a PCI address sets driver
 void core_check(struct doctor *d);
 void clock_check(struct doctor *d);

@@ -29,7 +29,7 @@ const struct flow_field flow_fields[] = {
 	{"flow.age", FLOW_KIND_U64, AT(age_s), 0, 0, "whole seconds between them"},
 	{"flow.state", FLOW_KIND_STATE, AT(state), 0, 0, "new, established, closed"},
 	{"flow.reason", FLOW_KIND_REASON, AT(reason), 0, 0, "why there is a record: timeout, active_timeout (it goes on in another record), tcp_reuse, forced (table full), shutdown (end of recording)"},
-	{"flow.cut", FLOW_KIND_FLAG, AT(cut), 1, 0, "true: the flow reached the cutoff of the recording (`--cutoff`), what came then is not recorded; absent: it did not"},
+	{"flow.cut", FLOW_KIND_FLAG, AT(cut), 1, 0, "true: the flow reached the cutoff of the recording (`--cutoff`), what came then is not recorded; absent: not by the packets that were inspected"},
 	{"tcp.tcp_flags", FLOW_KIND_FLAGS, AT(tcp_flags_both), 0, FLOW_GROUP_TCP, "all flags seen, hexadecimal"},
 	{"tcp.tcp_flags_ts", FLOW_KIND_FLAGS, AT(tcp_flags[FLOW_TO_SERVER]), 0, FLOW_GROUP_TCP, "those from src_ip"},
 	{"tcp.tcp_flags_tc", FLOW_KIND_FLAGS, AT(tcp_flags[FLOW_TO_CLIENT]), 0, FLOW_GROUP_TCP, "those to src_ip"},

@@ -19,6 +19,7 @@
 #include "analyzers/flow_pack.h"
 #include "analyzers/flow_parse.h"
 #include "sensor/evidence/digest.h"
+#include "sensor/evidence/reader/flow_file.h"
 #include "sensor/flowlog/flow_order.h"
 #include "sensor/flowlog/flow_writer.h"
 #include "sensor/ipc/job.h"
@@ -43,6 +44,7 @@ struct flowlog {
 	uint64_t gathering_since; // when the oldest line came that is not written; 0: none is waiting
 	uint64_t file_since;      // and the oldest of the file
 	unsigned unanswered;      // of the keeper's answers
+	uint32_t gone;            // files below this number have been removed
 	bool empty;               // the newest read gave no byte: an empty message, or the end
 };
 
@@ -166,6 +168,19 @@ static int send_sealed(struct flowlog *f, struct wire_flows *sealed)
 	return r;
 }
 
+// What the ledger says was given up. A file that is not there was removed, or never made.
+static void remove_below(struct flowlog *f, uint32_t number)
+{
+	char name[FLOW_FILE_NAME_MAX];
+
+	for (; f->gone < number; f->gone++) {
+		flow_file_name(f->gone, name);
+		if (unlinkat(FLOWLOG_DIR_FD, name, 0) < 0 && errno != ENOENT)
+			fprintf(stderr, "sealtap-flowlog: cannot remove %s, which the ledger gives up: %s\n", name,
+			        strerror(errno));
+	}
+}
+
 static int take_answer(struct flowlog *f)
 {
 	union wire_message m;
@@ -174,6 +189,7 @@ static int take_answer(struct flowlog *f)
 	if (r != WIRE_FLOWS || m.h.len != sizeof(m.plain) || m.plain.result != 0 || f->unanswered == 0)
 		return -EPIPE;
 	f->unanswered--;
+	remove_below(f, m.plain.number);
 	return 0;
 }
 

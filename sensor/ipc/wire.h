@@ -28,7 +28,7 @@ enum wire_type {
 	WIRE_SHUNT,
 	// flow log -> keeper; answered likewise. INCIDENT too
 	WIRE_FLOWS_START, // when the ledger is open: answered by struct wire_flows_answer
-	WIRE_FLOWS,       // a file of flow records is complete
+	WIRE_FLOWS,       // a file of flow records is complete; the answer: files below `number` were given up
 	// supervisor -> keeper
 	WIRE_FLOWLOG_DIED,  // with the socket of its successor as SCM_RIGHTS when there will be one
 	WIRE_RECORDER_DIED, // with the socket of its successor as SCM_RIGHTS when there will be one

@@ -45,7 +45,10 @@ static int flows(struct keeper *k, int fd, const union wire_message *m)
 	if (r < 0)
 		return r;
 	k->flows_next = f->number + 1;
-	return answer_plain(fd, WIRE_FLOWS, f->number);
+	r = keeper_retention_flows(k, f);
+	if (r == 0)
+		r = keeper_retire_flows(k);
+	return r < 0 ? r : answer_plain(fd, WIRE_FLOWS, k->retention.flows_gone);
 }
 
 static int incident(struct keeper *k, int fd, const union wire_message *m)

@@ -78,6 +78,7 @@ int keeper_record_loss(struct keeper *k, const struct wire_loss *l);
 int keeper_record_shunt(struct keeper *k, const struct wire_shunt *s);
 int keeper_record_source(struct keeper *k, const struct wire_source *s);
 int keeper_record_flows(struct keeper *k, const struct wire_flows *f);
+int keeper_record_retire_flows(struct keeper *k, const struct sealed_flows *f);
 int keeper_record_retire(struct keeper *k, const struct sealed_segment *s, const char *reason, uint64_t free_bytes);
 int keeper_record_incident(struct keeper *k, const char *kind, const char *detail);
 int keeper_record_mark(struct keeper *k, const struct wire_mark *m);
@@ -93,6 +94,9 @@ int keeper_rotate_if_due(struct keeper *k);
 // retention.c: what goes under the policy of the job.
 int keeper_retention_sealed(struct keeper *k, const struct wire_seal *s); // a `segment` line was made just now
 void keeper_retention_free(struct keeper *k);
+int keeper_retention_flows(struct keeper *k, const struct wire_flows *f); // a `flows` line was made just now
+// Gives up flow files whose packets have gone: signed and on the disk before it returns.
+int keeper_retire_flows(struct keeper *k);
 int keeper_retire(struct keeper *k, int fd, const union wire_message *m);
 
 // requests.c: what the other processes ask for. 0, or a negative errno that ends the sender.

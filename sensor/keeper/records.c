@@ -224,6 +224,13 @@ int keeper_record_flows(struct keeper *k, const struct wire_flows *f)
 	                json_u64(f->malformed)));
 }
 
+int keeper_record_retire_flows(struct keeper *k, const struct sealed_flows *f)
+{
+	return keeper_append(k, "retire_flows",
+	        json_pack("{s:I, s:o, s:o}", "number", (json_int_t)f->number, "bytes", json_u64(f->bytes), "sha256",
+	                json_hex(f->sha256, DIGEST_LEN)));
+}
+
 int keeper_record_retire(struct keeper *k, const struct sealed_segment *s, const char *reason, uint64_t free_bytes)
 {
 	json_t *fields = json_pack("{s:I, s:I, s:o, s:o, s:o, s:s}", "lane", (json_int_t)s->lane, "number",

@@ -20,6 +20,7 @@ void keeper_retention_free(struct keeper *k)
 {
 	for (unsigned i = 0; i < JOB_PLACES_MAX; i++)
 		free(k->retention.place[i].sealed);
+	free(k->retention.flows);
 }
 
 int keeper_retention_sealed(struct keeper *k, const struct wire_seal *s)
@@ -153,4 +154,52 @@ int keeper_retire(struct keeper *k, int fd, const union wire_message *m)
 	answer.lane = t->lane;
 	answer.number = t->number;
 	return wire_send(fd, WIRE_RETIRE, &answer, sizeof(answer), -1);
+}
+
+int keeper_retention_flows(struct keeper *k, const struct wire_flows *f)
+{
+	struct retention *t = &k->retention;
+
+	if (!k->job->keep_bytes && !k->job->keep_ns)
+		return 0;
+	if (t->flows_count == t->flows_cap) {
+		size_t cap = t->flows_cap ? 2 * t->flows_cap : 64;
+		struct sealed_flows *more = realloc(t->flows, cap * sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		t->flows = more;
+		t->flows_cap = cap;
+	}
+	t->flows[t->flows_count] =
+	        (struct sealed_flows){.number = f->number, .bytes = f->bytes, .order = t->sealed_count};
+	memcpy(t->flows[t->flows_count++].sha256, f->sha256, DIGEST_LEN);
+	return 0;
+}
+
+// Whether every segment that was complete before this file was given up.
+static bool segments_gone(const struct keeper *k, const struct sealed_flows *f)
+{
+	for (unsigned i = 0; i < places(k); i++) {
+		const struct sealed_queue *t = &k->retention.place[i];
+
+		if (t->count > 0 && t->sealed[t->first].order < f->order)
+			return false;
+	}
+	return k->status.retired_segments > 0;
+}
+
+int keeper_retire_flows(struct keeper *k)
+{
+	struct retention *t = &k->retention;
+	int r = 0, retired = 0;
+
+	// The newest one stays: somebody may be about to read it.
+	for (; r == 0 && t->flows_first + 1 < t->flows_count && segments_gone(k, &t->flows[t->flows_first]); retired++)
+		r = keeper_record_retire_flows(k, &t->flows[t->flows_first++]);
+	if (r == 0 && retired > 0)
+		r = keeper_checkpoint(k, true);
+	if (r == 0 && retired > 0)
+		t->flows_gone = t->flows[t->flows_first - 1].number + 1;
+	return r;
 }

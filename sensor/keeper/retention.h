@@ -28,8 +28,18 @@ struct sealed_queue {
 	uint32_t lane, number;
 };
 
+struct sealed_flows {
+	uint32_t number;
+	uint64_t bytes;
+	uint64_t order; // segments that were sealed before
+	uint8_t sha256[DIGEST_LEN];
+};
+
 struct retention {
 	struct sealed_queue place[JOB_PLACES_MAX];
-	uint64_t sealed_bytes; // of all of them
-	uint64_t sealed_count; // so far
+	uint64_t sealed_bytes;      // of all of them
+	uint64_t sealed_count;      // so far
+	struct sealed_flows *flows; // in the order of their lines; empty without a policy
+	size_t flows_first, flows_count, flows_cap;
+	uint32_t flows_gone; // all files below this number were given up
 };

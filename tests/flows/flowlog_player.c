@@ -74,6 +74,33 @@ static void ask_plain(enum wire_type type)
 		die("a lawful request was refused");
 }
 
+static void ask(enum wire_type type, void *request, size_t len)
+{
+	if (wire_send(recorder_fd, type, request, len, -1) < 0 || wire_recv(recorder_fd, &answer, NULL) != (int)type)
+		die("a lawful request was refused");
+}
+
+// A complete segment without packets: its file is never made, for it is given up.
+static void seal_segment(void)
+{
+	struct wire_begin b = {.linktype = 1};
+	struct wire_seal s = {.state = {.frames = 2, .bytes = 100}};
+
+	ask(WIRE_BEGIN, &b, sizeof(b));
+	ask(WIRE_SEAL, &s, sizeof(s));
+}
+
+static void retire_segment(void)
+{
+	struct wire_retire r = {.what = WIRE_RETIRE_NOTHING};
+
+	ask(WIRE_RETIRE, &r, sizeof(r));
+	if (answer.retire.what != WIRE_RETIRE_REMOVE || answer.retire.number != 0)
+		die("the keeper gives up no segment");
+	r.what = WIRE_RETIRE_REMOVE;
+	ask(WIRE_RETIRE, &r, sizeof(r));
+}
+
 static bool supervisor_hears(enum wire_type type)
 {
 	int r;
@@ -97,6 +124,7 @@ static void make_job(const char *recording)
 	job->flush_ms = 1000;
 	job->flows = 1;
 	job->flow_threads = 1;
+	job->keep_bytes = is("keep") ? 1 : 0;
 	for (unsigned i = 0; i < JOB_ROLES; i++)
 		job->role_uid[i] = UINT32_MAX;
 	if (job_seal(job, &job_fd) < 0)
@@ -296,6 +324,8 @@ int main(int argc, char **argv)
 	ask_plain(WIRE_START);
 	if (!supervisor_hears(WIRE_OPENED))
 		die("the keeper did not open");
+	if (is("keep"))
+		seal_segment();
 	if (is("lies")) { // from the flow log's place: what its state does not permit ends it
 		struct wire_flows f = {.number = 0, .bytes = 1, .frames = 2, .raw_bytes = 1};
 		struct wire_plain died = {.text = "taken over"};
@@ -333,6 +363,26 @@ int main(int argc, char **argv)
 		close(flow[0]);
 		close(flow[1]);
 		tell_record(2, "b.example");
+	}
+	if (is("keep")) { // file 0; when the segment before it has gone, 1 and 2
+		struct wire_plain died = {.text = "none of this: it came to its end"};
+
+		for (uint16_t n = 2; n <= 4; n++) {
+			if (n == 3)
+				retire_segment();
+			close(stream[0]);
+			close(stream[1]);
+			if (exit_of(flowlog) != 0 || wire_pair(stream) < 0 || wire_pair(flow) < 0)
+				die("the flow log did not end well");
+			if (n == 4)
+				break;
+			wire_send(supervisor_fd, WIRE_FLOWLOG_DIED, &died, sizeof(died), flow[1]);
+			flowlog = start_flowlog(flow[0]);
+			close(flow[0]);
+			close(flow[1]);
+			tell_record(n, "b.example");
+		}
+		flowlog = 0;
 	}
 	if (is("plain")) {
 		tell_order(order, sizeof(order) / sizeof(*order));

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "sensor/exporter/outlet.h"
 #include "sensor/exporter/spool.h"
@@ -13,6 +14,7 @@
 #include "sensor/sandbox/sandbox.h"
 
 #define BEAT_MS 250
+#define NICE 10
 #define EXIT_FAILED 1
 #define EXIT_USAGE 2
 #define EXIT_UNDELIVERED 4
@@ -109,6 +111,7 @@ int live_export(void)
 	if (!l.state)
 		return fail(EXIT_FAILED,
 		        (error_set(&e, -EBADMSG, "descriptor %d is not as expected", EXPORTER_STATE_FD), &e));
+	setpriority(PRIO_PROCESS, 0, NICE);
 	if (make_sinks(&l, &e) < 0)
 		return fail(EXIT_USAGE, &e);
 	if (sandbox_enter(&(struct sandbox){.role = SANDBOX_EXPORTER,

@@ -122,8 +122,8 @@ static void watch(struct run *run, uint64_t now)
 // Whether the flow files are as long as they will be.
 static bool files_ended(const struct run *run)
 {
-	return (run->ended || run->keeper == 0) && run->recorder == 0 && run->inspector.pid == 0 &&
-	       run->flow_log.pid == 0;
+	return run->recorder == 0 && run->flow_log.pid == 0 &&
+	       (run->keeper == 0 || (run->ended && run->inspector.pid == 0));
 }
 
 void exporter_turn(struct run *run)

@@ -131,6 +131,13 @@ static void takes_answers_that_end(void **state)
 	memset(m.run.sensor, 'x', sizeof(m.run.sensor));
 	assert_int_equal(control_answer_check(&m, sizeof(m.run)), -EBADMSG);
 	memset(m.run.sensor, 0, sizeof(m.run.sensor));
+	m.run.exports = JOB_EXPORTS_MAX + 1;
+	assert_int_equal(control_answer_check(&m, sizeof(m.run)), -EBADMSG);
+	m.run.exports = JOB_EXPORTS_MAX;
+	assert_int_equal(control_answer_check(&m, sizeof(m.run)), CONTROL_RUN);
+	memset(m.run.export[JOB_EXPORTS_MAX - 1].target, 'x', sizeof(m.run.export[0].target));
+	assert_int_equal(control_answer_check(&m, sizeof(m.run)), -EBADMSG);
+	m.run.exports = 0;
 	memset(m.run.incident.detail, 'x', sizeof(m.run.incident.detail));
 	assert_int_equal(control_answer_check(&m, sizeof(m.run)), -EBADMSG);
 

@@ -176,6 +176,9 @@ void exporter_status(const struct run *run, struct control_export ret_status[JOB
 		        to->kind == JOB_EXPORT_IPFIX ? "ipfix" : "kafka", to->target);
 		if (x->state)
 			export_state_get(&x->state->slot[i], &ret_status[i].progress);
+		for (char *c = ret_status[i].progress.error; *c; c++) // whoever took the exporter over wrote it
+			if (*c < 0x20 || *c > 0x7e)
+				*c = '?';
 		ret_status[i].running = x->pid > 0;
 	}
 }

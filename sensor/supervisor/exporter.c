@@ -91,7 +91,7 @@ void exporter_died(struct run *run, int status)
 	else
 		snprintf(detail, sizeof(detail), "exit status %d", WEXITSTATUS(status));
 	run_incident(run, "exporter-died", detail);
-	if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_USAGE)
+	if (x->hurried || (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_USAGE))
 		x->deaths++;
 	else
 		plan_next(run);
@@ -152,9 +152,12 @@ void exporter_hurry(struct run *run)
 {
 	struct exporter *x = &run->exporter;
 
-	if (x->pid > 0 && x->ending_ns)
+	if (!x->ending_ns)
+		return;
+	x->hurried = true;
+	x->again_ns = 0;
+	if (x->pid > 0)
 		end_it(x, "the operator did not wait");
-	x->again_ns = x->ending_ns ? 0 : x->again_ns;
 }
 
 bool exporter_busy(const struct run *run)

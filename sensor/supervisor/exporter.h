@@ -25,6 +25,7 @@ struct exporter {
 	uint64_t beats, beat_ns;
 	uint64_t ending_ns; // when it was told to come to an end; 0: not yet
 	bool failed;        // the last one did not end well
+	bool hurried;       // there will not be another one
 	const char *killed; // why we ended it, NULL: we did not
 };
 

@@ -16,6 +16,19 @@
 #define INDEX_BYTES_MAX (256u << 20)
 #define NAME_MAX_LEN 48u
 
+int index_cache_root(void)
+{
+	char path[PATH_MAX];
+	size_t len;
+
+	if (cli_cache_dir(path, sizeof(path)) < 0)
+		return -1;
+	len = strlen(path);
+	if (snprintf(path + len, sizeof(path) - len, "/index") >= (int)(sizeof(path) - len) || cli_make_dirs(path) < 0)
+		return -1;
+	return open(path, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+}
+
 int index_cache_open(struct index_cache *c, const uint8_t recording_id[DIGEST_LEN])
 {
 	char path[PATH_MAX];

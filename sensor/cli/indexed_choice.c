@@ -7,6 +7,36 @@
 
 #include "sensor/cli/cli.h"
 #include "sensor/cli/flow_search.h"
+#include "sensor/cli/link_types.h"
+
+// In the process that may look up names: the filter, for each link type of the recording.
+static int prepare_filter(struct indexed_choice *c, const struct recording_dir *dir)
+{
+	uint32_t linktypes[LINK_TYPES_MAX];
+	struct error e = {0};
+	int count = c->selection->filter ? link_types_of(c->output->verb, dir, linktypes) : 0;
+
+	for (int i = 0; i < count; i++)
+		if (selection_prepare(c->selection, linktypes[i], &e) < 0)
+			return cli_fail(CLI_USAGE, c->output->verb, "%s", e.text);
+	return count < 0 ? CLI_UNREADABLE : CLI_OK;
+}
+
+int indexed_choice_prepare(struct indexed_choice *c, const struct recording_dir *dir, int *ret_write_dir)
+{
+	struct error e = {0};
+
+	c->code = prepare_filter(c, dir);
+	if (c->code != CLI_OK)
+		return c->code;
+	if (selection_begin(c->selection, &e) < 0)
+		return cli_fail(CLI_UNREADABLE, c->output->verb, "%s", e.text);
+	if (c->selection->set)
+		c->code = flow_search(c->output, c->selection);
+	if (c->with_index)
+		*ret_write_dir = index_cache_root();
+	return c->code;
+}
 
 static int begin(void *user, const struct segment_list *list)
 {
@@ -20,14 +50,6 @@ static int begin(void *user, const struct segment_list *list)
 			return -ECANCELED;
 		}
 	}
-	if (selection_begin(c->selection, &e) < 0) {
-		c->code = cli_fail(CLI_UNREADABLE, c->output->verb, "%s", e.text);
-		return -ECANCELED;
-	}
-	if (c->selection->set)
-		c->code = flow_search(c->output, c->selection);
-	if (c->code != CLI_OK && c->code != CLI_INVALID)
-		return -ECANCELED;
 	// Without indexes everything is read, and is right all the same.
 	if (c->with_index && index_maker_init(&c->maker, list) == 0) {
 		c->lanes = calloc(list->lane_count + 1, sizeof(*c->lanes));

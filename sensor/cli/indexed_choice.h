@@ -26,4 +26,6 @@ struct indexed_choice {
 // All is borrowed. with_index false: no index is used, and none made.
 void indexed_choice_init(
         struct indexed_choice *c, struct selection *selection, const struct packet_output *output, bool with_index);
+// Before the packets are read, in a process that may still open things: as packet_output's prepare.
+int indexed_choice_prepare(struct indexed_choice *c, const struct recording_dir *dir, int *ret_write_dir);
 void indexed_choice_release(struct indexed_choice *c);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "sensor/cli/apart.h"
 #include "sensor/cli/cli.h"
 #include "sensor/cli/output_file.h"
 #include "sensor/evidence/reader/packet_merge.h"
@@ -58,10 +59,18 @@ static void print_summary(const struct packet_output *o, const struct merge_resu
 		        o->verb);
 }
 
-static int merge(const struct packet_output *o, const struct recording_dir *dir, int fd)
+struct reading {
+	const struct packet_output *o;
+	const struct recording_dir *dir;
+	int fd; // of the output
+};
+
+static int merge(void *user)
 {
+	const struct reading *reading = user;
+	const struct packet_output *o = reading->o;
 	struct merge_result result;
-	int r = packet_merge(dir, fd, o->choice, &result);
+	int r = packet_merge(reading->dir, reading->fd, o->choice, &result);
 	const bool told = o->choice_code && *o->choice_code != CLI_OK;
 	int code = CLI_OK;
 
@@ -79,6 +88,19 @@ static int merge(const struct packet_output *o, const struct recording_dir *dir,
 	else
 		print_summary(o, &result, code);
 	verify_report_free(result.report);
+	return code;
+}
+
+static int read_apart(const struct packet_output *o, const struct recording_dir *dir, int fd)
+{
+	struct reading reading = {.o = o, .dir = dir, .fd = fd};
+	struct apart apart = {.verb = o->verb, .dir = dir, .write_dir = -1};
+	int code = o->prepare ? o->prepare(o->user, dir, &apart.write_dir) : CLI_OK;
+
+	if (code == CLI_OK || code == CLI_INVALID)
+		code = apart_run(&apart, merge, &reading);
+	if (apart.write_dir >= 0)
+		close(apart.write_dir);
 	return code;
 }
 
@@ -127,7 +149,7 @@ int packet_output_run(const struct packet_output *o)
 		}
 	}
 	signal(SIGPIPE, SIG_IGN);
-	code = merge(o, &dir, to_stdout(o) ? STDOUT_FILENO : file.fd);
+	code = read_apart(o, &dir, to_stdout(o) ? STDOUT_FILENO : file.fd);
 	if (!to_stdout(o))
 		code = finish(o, &file, code);
 	recording_close(&dir);

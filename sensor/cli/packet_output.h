@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What `cat`, `extract` and, for its findings, `flows` share: packets of a recording to a file or to standard output,
-// and what does not hold to standard error.
+// and what does not hold to standard error. Packets are read in a process of their own (apart.h); this one opens the
+// files, and gives the output its name.
 #pragma once
 
 #include <stdbool.h>
@@ -22,6 +23,9 @@ struct packet_output {
 	const int *choice_code;
 	// May be NULL: adds to the summary, or says in words (json NULL), what the choice has to tell at the end.
 	void (*summary)(void *user, struct json_t *json);
+	// May be NULL: what takes more than the process that reads may do, once the output is open. An enum cli_exit:
+	// CLI_OK and CLI_INVALID go on. *ret_write_dir: below which that process may keep files, else as it is.
+	int (*prepare)(void *user, const struct recording_dir *dir, int *ret_write_dir);
 	void *user;
 };
 

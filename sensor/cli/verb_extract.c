@@ -66,12 +66,21 @@ static char *expression_of(int argc, char **argv)
 struct extract_args {
 	struct packet_output output;
 	struct selection selection;
+	struct indexed_choice choice;
 	bool no_index;
 };
 
+static int prepare(void *user, const struct recording_dir *dir, int *ret_write_dir)
+{
+	struct extract_args *args = user;
+
+	return indexed_choice_prepare(&args->choice, dir, ret_write_dir);
+}
+
 static void summary(void *user, json_t *json)
 {
-	const struct selection *s = user;
+	const struct extract_args *args = user;
+	const struct selection *s = &args->selection;
 
 	if (json && s->set)
 		json_object_set_new(json, "flows", json_integer(flow_set_chosen(s->set)));
@@ -87,16 +96,16 @@ static void summary(void *user, json_t *json)
 
 static int run(struct extract_args *args)
 {
-	struct indexed_choice choice;
 	int code;
 
-	indexed_choice_init(&choice, &args->selection, &args->output, !args->no_index);
-	args->output.choice = &choice.choice;
-	args->output.choice_code = &choice.code;
+	indexed_choice_init(&args->choice, &args->selection, &args->output, !args->no_index);
+	args->output.choice = &args->choice.choice;
+	args->output.choice_code = &args->choice.code;
+	args->output.prepare = prepare;
 	args->output.summary = summary;
-	args->output.user = &args->selection;
+	args->output.user = args;
 	code = packet_output_run(&args->output);
-	indexed_choice_release(&choice);
+	indexed_choice_release(&args->choice);
 	return code;
 }
 

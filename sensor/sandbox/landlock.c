@@ -88,7 +88,8 @@ int landlock_restrict(const int *write_dirs, unsigned count, const char *read_di
 	return enter(ruleset, r);
 }
 
-int landlock_restrict_reading(const int *read_dirs, unsigned count, const char *also)
+int landlock_restrict_reading(
+        const int *read_dirs, unsigned count, const int *write_dirs, unsigned write_count, const char *also)
 {
 	uint64_t handled = 0;
 	int ruleset = ruleset_new(&handled), r = 0;
@@ -97,6 +98,8 @@ int landlock_restrict_reading(const int *read_dirs, unsigned count, const char *
 		return ruleset;
 	for (unsigned i = 0; i < count && r == 0; i++)
 		r = add_rule(ruleset, read_dirs[i], ACCESS_READ);
+	for (unsigned i = 0; i < write_count && r == 0; i++)
+		r = add_rule(ruleset, write_dirs[i], ACCESS_WRITE_DIR & handled);
 	if (r == 0 && also)
 		r = add_path(ruleset, also, ACCESS_READ);
 	return enter(ruleset, r);

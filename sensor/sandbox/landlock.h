@@ -4,9 +4,11 @@
 // No file can be opened any more but below the given directories, and below read_dir (may be NULL) for reading.
 // -ENOTSUP when the kernel has no Landlock. no_new_privs must be set before.
 int landlock_restrict(const int *write_dirs, unsigned count, const char *read_dir);
-// No file can be opened any more but below read_dirs, and below also (may be NULL), for reading.
-int landlock_restrict_reading(const int *read_dirs, unsigned count, const char *also);
-// The same, and below the given paths, of which some may not be there.
+// No file can be opened any more but below read_dirs, and below also (may be NULL), for reading, and below write_dirs.
+int landlock_restrict_reading(
+        const int *read_dirs, unsigned count, const int *write_dirs, unsigned write_count, const char *also);
+// No file can be opened any more but below read_dirs, for reading, and below the given paths, of which some may not be
+// there.
 int landlock_restrict_reading_paths(
         const int *read_dirs, unsigned count, const char *const *paths, unsigned path_count);
 // No file can be opened any more; the names below the given directories may be listed. NULL: none; also as above.

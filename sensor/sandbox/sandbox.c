@@ -109,6 +109,14 @@ static const int reader_calls[] = {
         SCMP_SYS(getdents64),
 };
 
+// Of a reader that keeps what it finds: files appear under a name of their own, and then under theirs.
+static const int reader_keeps_calls[] = {
+        SCMP_SYS(mkdir),
+        SCMP_SYS(mkdirat),
+        SCMP_SYS(renameat),
+        SCMP_SYS(unlinkat),
+};
+
 static const int recorder_calls[] = {
         SCMP_SYS(openat),
         SCMP_SYS(pread64),
@@ -275,8 +283,9 @@ static int allow_exporter(scmp_filter_ctx ctx)
 	return r;
 }
 
-static int seccomp_enter(enum sandbox_role role)
+static int seccomp_enter(const struct sandbox *s)
 {
+	const enum sandbox_role role = s->role;
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
 	int r;
 
@@ -291,6 +300,8 @@ static int seccomp_enter(enum sandbox_role role)
 		r = ALLOW(ctx, SCMP_ACT_ALLOW, flowlog_calls);
 	if (r == 0 && role == SANDBOX_READER)
 		r = ALLOW(ctx, SCMP_ACT_ALLOW, reader_calls);
+	if (r == 0 && role == SANDBOX_READER && s->write_dir_count > 0)
+		r = ALLOW(ctx, SCMP_ACT_ALLOW, reader_keeps_calls);
 	if (r == 0 && role == SANDBOX_INSPECTOR)
 		r = ALLOW(ctx, SCMP_ACT_ALLOW, inspector_calls);
 	if (r == 0 && (role == SANDBOX_RECORDER || role == SANDBOX_RECORDER_THREADS))
@@ -376,7 +387,8 @@ int sandbox_enter(const struct sandbox *s, struct error *e)
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return error_set(e, -errno, "cannot set no_new_privs: %s", strerror(errno));
 	if (s->role == SANDBOX_READER)
-		r = landlock_restrict_reading(s->read_dirs, s->read_dir_count, SANITIZED ? "/proc" : NULL);
+		r = landlock_restrict_reading(
+		        s->read_dirs, s->read_dir_count, s->write_dirs, s->write_dir_count, SANITIZED ? "/proc" : NULL);
 	else if (s->role == SANDBOX_EXPORTER)
 		r = landlock_restrict_reading_paths(s->read_dirs, s->read_dir_count, exporter_paths,
 		        sizeof(exporter_paths) / sizeof(exporter_paths[0]) - !SANITIZED);
@@ -390,7 +402,7 @@ int sandbox_enter(const struct sandbox *s, struct error *e)
 		        "sealtap: this kernel has no Landlock; files are protected by user id and seccomp only\n");
 	else if (r < 0)
 		return error_set(e, r, "cannot close the file system (Landlock): %s", strerror(-r));
-	r = seccomp_enter(s->role);
+	r = seccomp_enter(s);
 	if (r < 0)
 		return error_set(e, r, "cannot filter system calls (seccomp): %s", strerror(-r));
 	return 0;

@@ -16,7 +16,8 @@ enum sandbox_role {
 	SANDBOX_FLOWLOG,   // files below write_dirs
 	SANDBOX_METRICS,   // lists what lies below list_dirs, connects to AF_UNIX sockets of any user that it can reach
 	SANDBOX_EXPORTER,  // the network (IP), below read_dirs, and what names and certificates are found by
-	SANDBOX_READER     // of a recording; reads as its user can below read_dirs, also what only root may read
+	SANDBOX_READER // of a recording; reads as its user can below read_dirs, also what only root may read; and below
+	               // write_dirs, where there are any, it may keep files
 };
 
 struct sandbox {

@@ -68,7 +68,7 @@ SHUNT_INLINE int shunt_is_tunnel(__u16 port)
 SHUNT_INLINE int shunt_read(const __u8 *at, const __u8 *end, __u16 tpid, __u16 tci, struct shunt_frame *ret_frame)
 {
 	struct shunt_key *k = &ret_frame->key;
-	__u32 a[4] = {0}, b[4] = {0}, header = 0, stated, transport;
+	__u32 a[4] = {0}, b[4] = {0}, header = 0, stated;
 	__u16 type, from, to;
 	int swap = 0, tags = 0;
 
@@ -118,19 +118,22 @@ SHUNT_INLINE int shunt_read(const __u8 *at, const __u8 *end, __u16 tpid, __u16 t
 	} else {
 		return 0;
 	}
-	transport = k->proto == SHUNT_PROTO_TCP ? 20 : 8;
-	// A stated length of 0 is that of a packet which the card is yet to cut.
-	if ((k->proto != SHUNT_PROTO_TCP && k->proto != SHUNT_PROTO_UDP) ||
-	        (stated != 0 && stated < header + transport))
+	// A stated length of 0 is that of a packet which the card is yet to cut. What a branch reads it checks itself:
+	// the verifier of Linux 6.1 does not carry that from one to the next.
+	if (k->proto == SHUNT_PROTO_TCP) {
+		if (at + 20 > end || (stated != 0 && stated < header + 20))
+			return 0;
+		ret_frame->tcp_flags = at[13];
+	} else if (k->proto == SHUNT_PROTO_UDP) {
+		if (at + 8 > end || (stated != 0 && stated < header + 8))
+			return 0;
+		if (shunt_is_tunnel(shunt_be16(at)) || shunt_is_tunnel(shunt_be16(at + 2)))
+			return 0;
+	} else {
 		return 0;
-	if (at + 8 > end || (k->proto == SHUNT_PROTO_TCP && at + 20 > end))
-		return 0;
+	}
 	from = shunt_be16(at);
 	to = shunt_be16(at + 2);
-	if (k->proto == SHUNT_PROTO_TCP)
-		ret_frame->tcp_flags = at[13];
-	else if (shunt_is_tunnel(from) || shunt_is_tunnel(to))
-		return 0;
 	if (a[0] != b[0])
 		swap = a[0] > b[0];
 	else if (a[1] != b[1])

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "analyzers/flow_format.h"
+#include "sensor/cli/flow_stored.h"
 
 #define ROW "%-23s %9s %-9s %-21s %-21s %6s %6s %9s %9s %-11s %-18s %s"
 
@@ -185,4 +186,40 @@ void flow_print_summary(const struct flow_meter_stats *s, uint64_t shown, bool c
 	print_gaps(&s->gap, complete);
 	if (beyond_signed)
 		fprintf(stderr, "sealtap flows: the last packets stand behind what the recording has signed so far\n");
+}
+
+static void stored_summary_json(const struct flow_stored *s, uint64_t shown, const char *result)
+{
+	json_t *o = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "result", result, "source",
+	        "flow files", "flows", (json_int_t)s->records, "shown", (json_int_t)shown, "files",
+	        (json_int_t)s->files, "files_retired", (json_int_t)s->retired, "files_unsealed",
+	        (json_int_t)s->unsealed, "records_lost", (json_int_t)s->lost, "not_understood",
+	        (json_int_t)s->not_understood, "frames_inspected", (json_int_t)s->inspected, "frames",
+	        (json_int_t)s->frames);
+
+	json_dumpf(o, stderr, JSON_COMPACT);
+	fputc('\n', stderr);
+	json_decref(o);
+}
+
+void flow_print_stored_summary(const struct flow_stored *s, uint64_t shown, const char *result, bool json)
+{
+	if (json) {
+		stored_summary_json(s, shown, result);
+		return;
+	}
+	fprintf(stderr, "sealtap flows: %" PRIu64 " flows", s->records);
+	if (shown != s->records)
+		fprintf(stderr, ", %" PRIu64 " shown", shown);
+	fprintf(stderr, ", as they were found while recording");
+	part(s->lost, "records lost then");
+	part(s->not_understood, "not understood");
+	part(s->retired, "files of them given up, as the ledger says");
+	if (s->frames > s->inspected)
+		part(s->frames - s->inspected, "blocks of packets not inspected (yet)");
+	fprintf(stderr, "; --reanalyse derives all of them from the packets\n");
+	if (s->unsealed > 0)
+		fprintf(stderr,
+		        "sealtap flows: what stands in %" PRIu64 " more files is not signed (yet) and not shown\n",
+		        s->unsealed);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "sensor/cli/flow_ordered.h"
 #include "sensor/evidence/digest.h"
 #include "sensor/evidence/reader/lane_merge.h"
 #include "sensor/sandbox/sandbox.h"
@@ -48,24 +49,56 @@ int flow_reading_open(
 	return error < 0 ? error_set(e, error, "cannot read its ledger: %s", strerror(-error)) : 0;
 }
 
+static int take_packet(void *user, const struct lane_reader *lane)
+{
+	const struct commit_packet *p = &lane->head.packet;
+	struct flow_reading *r = user;
+
+	r->now_ns = p->ts_ns;
+	flow_meter_packet(r->meter, &(struct metered_packet){.data = p->data,
+	                                    .caplen = p->caplen,
+	                                    .origlen = p->origlen,
+	                                    .linktype = lane->lane->linktype,
+	                                    .ts_ns = p->ts_ns,
+	                                    .lane = lane->lane->number,
+	                                    .segment = (uint32_t)(lane->next_segment - 1)});
+	return r->error;
+}
+
+static void take_tick(void *user, uint64_t ns)
+{
+	struct flow_reading *r = user;
+
+	flow_meter_tick(r->meter, ns);
+}
+
+static void take_end(void *user)
+{
+	struct flow_reading *r = user;
+
+	flow_meter_end(r->meter);
+}
+
+// 1: done; 0: the recording tells no order; or a negative errno.
+static int read_ordered(struct flow_reading *r, struct lane_merge *merge, int recording_fd)
+{
+	struct flow_ordered o = {.packet = take_packet, .tick = take_tick, .end = take_end, .user = r};
+	int done = flow_ordered_run(&o, merge, recording_fd);
+
+	r->ordered = o.entries > 0;
+	r->order_broken = o.order_broken;
+	r->not_inspected = o.skipped;
+	r->records_lost = o.lost;
+	return done == 1 && r->error < 0 ? r->error : done;
+}
+
 static int read_packets(struct flow_reading *r, struct lane_merge *merge)
 {
 	const struct lane_reader *lane;
 	int error;
 
-	while ((error = lane_merge_next(merge, &lane)) == 0 && lane && r->error == 0) {
-		const struct commit_packet *p = &lane->head.packet;
-		const struct metered_packet packet = {.data = p->data,
-		        .caplen = p->caplen,
-		        .origlen = p->origlen,
-		        .linktype = lane->lane->linktype,
-		        .ts_ns = p->ts_ns,
-		        .lane = lane->lane->number,
-		        .segment = (uint32_t)(lane->next_segment - 1)};
-
-		r->now_ns = p->ts_ns;
-		flow_meter_packet(r->meter, &packet);
-	}
+	while ((error = lane_merge_next(merge, &lane)) == 0 && lane && r->error == 0)
+		take_packet(r, lane);
 	if (error == 0 && r->error == 0)
 		flow_meter_end(r->meter);
 	return error < 0 ? error : r->error;
@@ -76,8 +109,11 @@ int flow_reading_run(struct flow_reading *r, const struct recording_dir *dir)
 	struct lane_merge merge = {0};
 	int error = lane_merge_init(&merge, dir, r->list, NULL, r->report);
 
+	if (error == 0 && r->as_inspected)
+		error = read_ordered(r, &merge, dir->fd);
 	if (error == 0)
 		error = read_packets(r, &merge);
+	error = error == 1 ? 0 : error;
 	r->beyond_signed = lane_merge_beyond_signed(&merge);
 	lane_merge_release(&merge);
 	return error;

@@ -13,13 +13,18 @@
 struct flow_reading {
 	struct flow_meter_config config; // timeouts and who takes the records: of the caller
 	bool no_dpi;
-	int error;       // set by who takes the records to end the reading
-	uint64_t now_ns; // of the packet that is being looked at
+	bool as_inspected; // in the order that the flow files tell, where they do; else by time
+	int error;         // set by who takes the records to end the reading
+	uint64_t now_ns;   // of the packet that is being looked at
 	// Of flow_reading_open and flow_reading_run.
 	struct flow_meter *meter;
 	struct segment_list *list;
 	struct verify_report *report; // what does not hold
 	bool beyond_signed;           // the last packets are not signed yet
+	bool ordered;                 // there was such an order
+	bool order_broken;            // and it could not be read to its end
+	uint64_t not_inspected;       // frames that it does not name
+	uint64_t records_lost;        // that it says were not kept
 };
 
 #define FLOW_READING_TIMEOUTS                                                                                          \

@@ -16,6 +16,7 @@
 #include "sensor/cli/flow_filter.h"
 #include "sensor/cli/flow_print.h"
 #include "sensor/cli/flow_reading.h"
+#include "sensor/cli/flow_stored.h"
 #include "sensor/cli/packet_output.h"
 #include "sensor/cli/quantity.h"
 #include "sensor/cli/segments_on.h"
@@ -26,9 +27,14 @@ static const char usage[] =
         "usage: sealtap flows RECORDING [--json | --csv]\n"
         "                       " FLOW_FILTER_SYNOPSIS "\n"
         "\n"
-        "Derives the flows from the packets, anew each time, and shows each when it ends. Works while a recording is\n"
-        "being made and after a crash: then up to the last whole frame.\n"
+        "Shows the flow records that were made while recording, as far as their files are sealed; of a recording "
+        "without\n"
+        "them, and with --reanalyse, derives the flows from the packets and shows each when it ends. Works while a\n"
+        "recording is being made and after a crash: then up to the last whole frame.\n"
         "\n"
+        "  --reanalyse           derive the flows from the packets, in the order in which they were inspected where "
+        "the\n"
+        "                        recording tells it; the next options, and --no-dpi, do so too\n"
         "  --json                one object a line, in the names of Suricata's EVE (docs/flows.md lists them); the\n"
         "                        summary on standard error is JSON then too\n"
         "  --csv                 the same fields as columns\n" FLOW_FILTER_HELP
@@ -59,6 +65,7 @@ struct flows {
 	struct flow_export export;
 	char deadline_ms[16]; // of it
 	struct flow_reading reading;
+	bool reanalyse;
 	char recording[2 * DIGEST_LEN + 1];
 	uint64_t shown;
 };
@@ -84,7 +91,34 @@ static void take_record(void *user, const struct flow_record *record)
 		f->reading.error = error;
 }
 
-static int tell(struct flows *f, int error)
+static int take_stored(void *user, const struct flow_record *record)
+{
+	struct flows *f = user;
+
+	take_record(f, record);
+	return f->reading.error;
+}
+
+// How what was found while recording differs from this.
+static void tell_order(const struct flow_reading *r)
+{
+	if (r->not_inspected > 0)
+		fprintf(stderr,
+		        "sealtap flows: %llu blocks of packets were not inspected while recording: the records made "
+		        "then lack "
+		        "them\n",
+		        (unsigned long long)r->not_inspected);
+	if (r->records_lost > 0)
+		fprintf(stderr, "sealtap flows: %llu records were made while recording and not kept\n",
+		        (unsigned long long)r->records_lost);
+	if (r->order_broken)
+		fprintf(stderr,
+		        "sealtap flows: the order of inspection could not be read to its end: what came then is "
+		        "taken by time\n");
+}
+
+// stored: NULL when the flows come out of the packets.
+static int tell(struct flows *f, int error, const struct flow_stored *stored)
 {
 	const bool json = f->output == FLOW_OUTPUT_JSON;
 	struct flow_meter_stats stats;
@@ -97,10 +131,32 @@ static int tell(struct flows *f, int error)
 		return CLI_UNREADABLE; // the exporter is gone, and has said why
 	if (error < 0)
 		return cli_fail(CLI_UNREADABLE, "flows", "cannot go on: %s", strerror(-error));
+	if (stored) {
+		flow_print_stored_summary(
+		        stored, f->shown, code == CLI_OK ? "done" : verdict_word((enum verdict)code), json);
+		return code;
+	}
+	if (!json)
+		tell_order(&f->reading);
 	flow_meter_stats(f->reading.meter, &stats);
 	flow_print_summary(&stats, f->shown, f->reading.report->complete == COMPLETE_YES, f->reading.beyond_signed,
 	        code == CLI_OK ? "done" : verdict_word((enum verdict)code), json);
 	return code;
+}
+
+static int run_opened(struct flows *f, const struct recording_dir *dir)
+{
+	struct flow_stored stored;
+	int r;
+
+	hex_encode(f->reading.list->recording_id, DIGEST_LEN, f->recording);
+	flow_print_header(f->output);
+	if (f->reanalyse || f->reading.list->flows_count == 0) {
+		f->reading.as_inspected = f->reanalyse;
+		return tell(f, flow_reading_run(&f->reading, dir), NULL);
+	}
+	r = flow_stored_run(dir, f->reading.list, f->reading.report, take_stored, f, &stored);
+	return tell(f, r, &stored);
 }
 
 static int run(struct flows *f)
@@ -122,9 +178,7 @@ static int run(struct flows *f)
 	if (r < 0) {
 		code = cli_fail(r == -EINVAL ? CLI_USAGE : CLI_UNREADABLE, "flows", "%s", e.text);
 	} else {
-		hex_encode(f->reading.list->recording_id, DIGEST_LEN, f->recording);
-		flow_print_header(f->output);
-		code = tell(f, flow_reading_run(&f->reading, &dir));
+		code = run_opened(f, &dir);
 	}
 	flow_reading_release(&f->reading);
 	recording_close(&dir);
@@ -196,12 +250,13 @@ static bool add_export(struct flows *f, const char *name, char *value)
 int verb_flows(int argc, char **argv)
 {
 	static const struct option options[] = {{"json", no_argument, NULL, 'j'}, {"csv", no_argument, NULL, 'c'},
-	        {"no-dpi", no_argument, NULL, 'n'}, {"idle-timeout", required_argument, NULL, 'T'},
-	        {"active-timeout", required_argument, NULL, 'T'}, FLOW_FILTER_OPTIONS('f'),
-	        {"ipfix", required_argument, NULL, 'x'}, {"kafka", required_argument, NULL, 'x'},
-	        {"ca", required_argument, NULL, 'x'}, {"cert", required_argument, NULL, 'x'},
-	        {"cert-key", required_argument, NULL, 'x'}, {"deliver-within", required_argument, NULL, 'd'},
-	        {"segments-on", required_argument, NULL, 's'}, {"help", no_argument, NULL, 'h'}, {0}};
+	        {"reanalyse", no_argument, NULL, 'r'}, {"no-dpi", no_argument, NULL, 'n'},
+	        {"idle-timeout", required_argument, NULL, 'T'}, {"active-timeout", required_argument, NULL, 'T'},
+	        FLOW_FILTER_OPTIONS('f'), {"ipfix", required_argument, NULL, 'x'},
+	        {"kafka", required_argument, NULL, 'x'}, {"ca", required_argument, NULL, 'x'},
+	        {"cert", required_argument, NULL, 'x'}, {"cert-key", required_argument, NULL, 'x'},
+	        {"deliver-within", required_argument, NULL, 'd'}, {"segments-on", required_argument, NULL, 's'},
+	        {"help", no_argument, NULL, 'h'}, {0}};
 	struct flows f = {
 	        .filter = {.to_ns = UINT64_MAX}, .export = {.fd = -1}, .reading = {.config = {FLOW_READING_TIMEOUTS}}};
 	struct error e = {0};
@@ -215,10 +270,14 @@ int verb_flows(int argc, char **argv)
 			f.output = c == 'j' ? FLOW_OUTPUT_JSON : FLOW_OUTPUT_CSV;
 			outputs++;
 			break;
+		case 'r':
+			f.reanalyse = true;
+			break;
 		case 'n':
-			f.reading.no_dpi = true;
+			f.reading.no_dpi = f.reanalyse = true;
 			break;
 		case 'T':
+			f.reanalyse = true;
 			if (set_timeout(&f, options[at].name, optarg) != CLI_OK)
 				return CLI_USAGE;
 			break;

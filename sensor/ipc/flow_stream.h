@@ -29,7 +29,7 @@ struct inspected {
 	uint32_t kind; // enum inspected_kind
 	uint32_t lane;
 	uint32_t segment; // number
-	uint32_t frame;   // in the segment, from 0, frames without packets not counted
+	uint32_t frame;   // of zstd in the segment, from 0: the first of packets is 1
 	uint64_t ns;      // of INSPECTED_TICK, since 1970; of INSPECTED_LOST, a number; of INSPECTED_START, a seed
 };
 

@@ -287,7 +287,7 @@ static pid_t start_flowlog(int keeper_end)
 
 int main(int argc, char **argv)
 {
-	static const struct inspected order[] = {{.kind = INSPECTED_START},
+	static const struct inspected order[] = {{.kind = INSPECTED_START, .lane = 2, .ns = INT64_MAX},
 	        {.kind = INSPECTED_FRAME, .lane = 1, .segment = 2, .frame = 3},
 	        {.kind = INSPECTED_TICK, .ns = 1700000000000000001ull}, {.kind = INSPECTED_LOST, .ns = 5},
 	        {.kind = INSPECTED_FRAME, .lane = 4095, .segment = UINT32_MAX}, {.kind = INSPECTED_END}};

@@ -28,6 +28,17 @@ static void sift_down(struct lane_merge *m, size_t at)
 	}
 }
 
+void lane_merge_again(struct lane_merge *m)
+{
+	m->heap_count = 0;
+	m->handed_out = false;
+	for (uint32_t i = 0; i < m->lane_count; i++)
+		if (m->lanes[i].has_head)
+			m->heap[m->heap_count++] = i;
+	for (size_t i = m->heap_count; i-- > 0;)
+		sift_down(m, i);
+}
+
 // Every lane's first packet.
 static int start(struct lane_merge *m)
 {
@@ -36,11 +47,8 @@ static int start(struct lane_merge *m)
 
 		if (r < 0)
 			return r;
-		if (m->lanes[i].has_head)
-			m->heap[m->heap_count++] = i;
 	}
-	for (size_t i = m->heap_count; i-- > 0;)
-		sift_down(m, i);
+	lane_merge_again(m);
 	return 0;
 }
 

@@ -20,5 +20,7 @@ int lane_merge_init(struct lane_merge *m, const struct recording_dir *dir, const
 void lane_merge_release(struct lane_merge *m);
 // The lane whose head is the next packet, valid until the next call; NULL at the end. 0 or -ENOMEM.
 int lane_merge_next(struct lane_merge *m, const struct lane_reader **ret_lane);
+// After somebody went on in single lanes by lane_reader_next: their next packets are what is merged from here on.
+void lane_merge_again(struct lane_merge *m);
 // Whether packets were handed out that nobody signed yet.
 bool lane_merge_beyond_signed(const struct lane_merge *m);

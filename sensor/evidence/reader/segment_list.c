@@ -16,6 +16,7 @@ void segment_list_free(struct segment_list *list)
 		free(list->lanes[i]->segments);
 		free(list->lanes[i]);
 	}
+	free(list->flows);
 	free(list);
 }
 
@@ -98,13 +99,53 @@ static int retired(void *user, const struct ledger_retire *line)
 	return 0;
 }
 
+static int flows(void *user, const struct ledger_flows *line)
+{
+	struct segment_list *list = user;
+	struct listed_flows *f;
+
+	if (list->flows_count == list->flows_cap) {
+		size_t cap = list->flows_cap == 0 ? 16 : 2 * list->flows_cap;
+		struct listed_flows *more = realloc(list->flows, cap * sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		list->flows = more;
+		list->flows_cap = cap;
+	}
+	f = &list->flows[list->flows_count++];
+	*f = (struct listed_flows){.number = (uint32_t)line->number,
+	        .bytes = line->bytes,
+	        .inspected = line->inspected,
+	        .lost = line->lost,
+	        .malformed = line->malformed};
+	snprintf(f->path, sizeof(f->path), "%s", line->path);
+	memcpy(f->sha256, line->sha256, DIGEST_LEN);
+	return 0;
+}
+
+static int flows_retired(void *user, const struct ledger_retire_flows *line)
+{
+	struct segment_list *list = user;
+
+	for (size_t i = list->flows_count; i-- > 0;)
+		if (list->flows[i].number == line->number)
+			list->flows[i].retired = true;
+	return 0;
+}
+
 int segment_list_read(
         const struct recording_dir *dir, struct segment_list **ret_list, struct verify_report **ret_report)
 {
 	static const struct verify_options options;
 	struct segment_list *list = calloc(1, sizeof(*list));
-	const struct segment_listener listener = {
-	        .begun = begun, .sealed = sealed, .progressed = progressed, .retired = retired, .user = list};
+	const struct segment_listener listener = {.begun = begun,
+	        .sealed = sealed,
+	        .progressed = progressed,
+	        .retired = retired,
+	        .flows = flows,
+	        .flows_retired = flows_retired,
+	        .user = list};
 	struct verify *v = NULL;
 	int r = list ? verify_new(dir, &options, &v) : -ENOMEM;
 

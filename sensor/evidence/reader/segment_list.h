@@ -28,10 +28,22 @@ struct listed_lane {
 	size_t count, cap;
 };
 
+// A sealed flow file (section 9).
+struct listed_flows {
+	uint32_t number;
+	char path[40];
+	uint64_t bytes;
+	uint8_t sha256[DIGEST_LEN];
+	uint64_t inspected, lost, malformed;
+	bool retired; // a `retire_flows` gave it up
+};
+
 struct segment_list {
 	struct listed_lane *lanes[LANES_MAX];
 	size_t lane_count;
 	size_t segment_count;
+	struct listed_flows *flows; // ascending numbers
+	size_t flows_count, flows_cap;
 	uint8_t recording_id[DIGEST_LEN];
 	uint8_t salts[SALTS_KEY_LEN];
 	bool salts_known;

@@ -10,22 +10,11 @@
 #define LOOK_MS 500
 #define ORPHAN_LOOKS 20 // looks without a loan, and without a supervisor, until the end
 
-static void show_told(struct worker *w)
-{
-	struct loan_worker *out = &w->inspection->reply->worker[w->index];
-
-	atomic_store_explicit(&out->records, w->teller.records, memory_order_relaxed);
-	atomic_store_explicit(&out->records_lost, w->teller.lost, memory_order_relaxed);
-}
-
-// At the end a million flows may be told at once, as fast as the flow log takes them: each is headway that the
-// supervisor sees.
 void worker_record(void *user, const struct flow_record *record)
 {
 	struct worker *w = user;
 
 	teller_record(&w->teller, record);
-	show_told(w);
 }
 
 static uint32_t get32(const uint8_t *at)
@@ -92,7 +81,8 @@ static void show(struct worker *w)
 	atomic_store_explicit(&out->flows_forced, stats.table.ended[FLOW_REASON_FORCED], memory_order_relaxed);
 	atomic_store_explicit(&out->acked_bytes, stats.gap.acked_bytes, memory_order_relaxed);
 	atomic_store_explicit(&out->missed_bytes, stats.gap.missed_bytes, memory_order_relaxed);
-	show_told(w);
+	atomic_store_explicit(&out->records, w->teller.records, memory_order_relaxed);
+	atomic_store_explicit(&out->records_lost, w->teller.lost, memory_order_relaxed);
 }
 
 // True: go on.

@@ -59,7 +59,7 @@ def step(sides, unclear, key, seq, ack, size, flags):
     if size > 0:
         here.seen.append((at, at + size))
         here.end = max(here.end, at + size)
-    if flags & FIN:
+    if flags & FIN and here.fin is None:
         here.fin = at + size
     if flags & ACK:
         acked = there.at(ack, max(there.end, there.acked))

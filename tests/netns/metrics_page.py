@@ -113,6 +113,18 @@ def expected(run, want):
     put("flow_records_lost_total", flows.pop("records_lost"))
     for name in ("acked_bytes", "missed_bytes"):
         put("tcp_" + name, flows.pop(name))
+    exports, deaths = run.pop("exports"), run.pop("exporter_deaths")
+    put("exporter_deaths_total", deaths if exports else None)
+    for x in exports:
+        to = x.pop("target")
+        running, broken = x.pop("running"), x.pop("broken")
+        put("export_up", int(running and not broken), target=to)
+        for name in ("waiting", "behind_bytes"):
+            put("export_" + name, x.pop(name), target=to)
+        for name in ("delivered", "dropped", "refused", "malformed", "breaks"):
+            put("export_%s_total" % name, x.pop(name), target=to)
+        x.pop("last_error")
+        assert not x, ("not among the metrics", x)
     total = {"received": 0, "recorded": 0}
     for lane in run.pop("lanes"):
         at = {**own, "lane": str(lane.pop("lane")), "interface": lane.pop("interface"), "driver": lane.pop("driver")}

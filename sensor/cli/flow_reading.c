@@ -54,7 +54,6 @@ static int take_packet(void *user, const struct lane_reader *lane)
 	const struct commit_packet *p = &lane->head.packet;
 	struct flow_reading *r = user;
 
-	r->now_ns = p->ts_ns;
 	flow_meter_packet(r->meter, &(struct metered_packet){.data = p->data,
 	                                    .caplen = p->caplen,
 	                                    .origlen = p->origlen,

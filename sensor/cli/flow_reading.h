@@ -15,7 +15,6 @@ struct flow_reading {
 	bool no_dpi;
 	bool as_inspected; // in the order that the flow files tell, where they do; else by time
 	int error;         // set by who takes the records to end the reading
-	uint64_t now_ns;   // of the packet that is being looked at
 	// Of flow_reading_open and flow_reading_run.
 	struct flow_meter *meter;
 	struct segment_list *list;

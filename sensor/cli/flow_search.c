@@ -11,12 +11,15 @@
 #include <unistd.h>
 
 #include "sensor/cli/cli.h"
+#include "sensor/cli/flow_join.h"
 #include "sensor/cli/flow_reading.h"
+#include "sensor/cli/flow_stored.h"
 #include "sensor/cli/packet_output.h"
 #include "sensor/evidence/reader/recording_dir.h"
 
 // What the searching process says, one after the other; the last one is FOUND_END. Any bytes are valid.
-enum found_kind { FOUND_FLOW, FOUND_FRAGMENTS, FOUND_END };
+// FOUND_NOTHING takes back what was said before.
+enum found_kind { FOUND_FLOW, FOUND_FRAGMENTS, FOUND_NOTHING, FOUND_END };
 
 struct found_flow {
 	struct flow_key key;
@@ -39,15 +42,21 @@ struct found {
 	union {
 		struct found_flow flow;
 		struct found_fragments fragments;
-		int32_t code; // an enum cli_exit
+		struct {
+			int32_t code; // an enum cli_exit
+			uint8_t by_records;
+		} end;
 	};
 };
 
 // --- the process that searches
 
 struct search {
-	const struct flow_filter *filter;
+	const struct flow_filter *filter; // what was asked for
+	struct flow_filter any_time;      // the same without times: parts of a flow may lie outside of them
 	struct flow_reading reading;
+	struct flow_join *join;
+	bool by_records; // that the recording keeps
 };
 
 static void say(struct search *s, const struct found *found)
@@ -56,22 +65,37 @@ static void say(struct search *s, const struct found *found)
 		s->reading.error = -EPIPE;
 }
 
+static void take_joined(void *user, const struct flow_key *key, const struct flow_span *span)
+{
+	struct search *s = user;
+	struct found found = {.kind = FOUND_FLOW};
+
+	if (span->end_ns < s->filter->from_ns || span->start_ns > s->filter->to_ns)
+		return;
+	found.flow = (struct found_flow){.key = *key,
+	        .start_ns = span->start_ns,
+	        .end_ns = span->end_ns,
+	        .packets = span->packets,
+	        .chosen = span->chosen,
+	        .open = span->open};
+	say(s, &found);
+}
+
+static int take_stored(void *user, const struct flow_record *r)
+{
+	struct search *s = user;
+	int error = flow_join_record(s->join, r, flow_filter_matches(&s->any_time, r));
+
+	return error < 0 ? error : s->reading.error;
+}
+
 static void take_record(void *user, const struct flow_record *r)
 {
 	struct search *s = user;
-	const bool chosen = flow_filter_matches(s->filter, r);
-	struct found found = {.kind = FOUND_FLOW};
+	int error = take_stored(s, r);
 
-	// The next flow of the same ports may be chosen, and begins before this one's last packet, or at its time.
-	if (!chosen && (r->reason != FLOW_REASON_TCP_REUSE || r->end_ns < s->reading.now_ns))
-		return;
-	found.flow = (struct found_flow){.start_ns = r->start_ns,
-	        .end_ns = r->end_ns,
-	        .packets = r->pkts[0] + r->pkts[1],
-	        .chosen = chosen,
-	        .open = r->reason == FLOW_REASON_SHUTDOWN};
-	flow_key_of_record(r, &found.flow.key);
-	say(s, &found);
+	if (error < 0 && s->reading.error == 0)
+		s->reading.error = error;
 }
 
 static void take_fragments(void *user, const struct decoded_flow *first, uint64_t first_ns, uint64_t since_ns)
@@ -99,7 +123,57 @@ static void take_fragments(void *user, const struct decoded_flow *first, uint64_
 	say(s, &found);
 }
 
-static int search_recording(struct search *s, const struct packet_output *o)
+static int join_anew(struct search *s)
+{
+	flow_join_free(s->join);
+	s->join = NULL;
+	return flow_join_new(s->reading.config.seed, take_joined, s, &s->join);
+}
+
+// Whether the recording keeps a record of every flow: it is closed, all of it was inspected while it was made, and all
+// that was found is in files that the ledger vouches for.
+static bool keeps_all(const struct search *s, const struct flow_stored *stored)
+{
+	const struct segment_list *list = s->reading.list;
+
+	return list->closed && stored->files > 0 && stored->files == list->flows_count && stored->retired == 0 &&
+	       stored->unsealed == 0 && stored->lost == 0 && stored->not_understood == 0 &&
+	       stored->inspected == stored->frames;
+}
+
+// By the records that the recording keeps. 1; 0 when they are not all, or a negative errno.
+static int search_stored(struct search *s, const struct recording_dir *dir)
+{
+	const size_t findings = s->reading.report->finding_count;
+	struct flow_stored stored;
+	int r;
+
+	if (!s->reading.list->closed || s->reading.list->flows_count == 0)
+		return 0;
+	r = flow_stored_run(dir, s->reading.list, s->reading.report, take_stored, s, &stored);
+	if (r < 0)
+		return r;
+	s->by_records = keeps_all(s, &stored) && s->reading.report->finding_count == findings;
+	if (s->by_records)
+		return 1;
+	say(s, &(struct found){.kind = FOUND_NOTHING});
+	return join_anew(s);
+}
+
+static int search_opened(struct search *s, const struct recording_dir *dir, bool reanalyse)
+{
+	int r = join_anew(s);
+
+	if (r == 0 && !reanalyse)
+		r = search_stored(s, dir);
+	if (r == 0)
+		r = flow_reading_run(&s->reading, dir);
+	if (r >= 0)
+		flow_join_end(s->join);
+	return r < 0 ? r : s->reading.error;
+}
+
+static int search_recording(struct search *s, const struct packet_output *o, bool reanalyse)
 {
 	struct error e = {0};
 	struct recording_dir dir;
@@ -112,26 +186,30 @@ static int search_recording(struct search *s, const struct packet_output *o)
 	r = flow_reading_open(&s->reading, &dir, s->filter, &e);
 	if (r < 0)
 		return cli_fail(r == -EINVAL ? CLI_USAGE : CLI_UNREADABLE, o->verb, "%s", e.text);
-	r = flow_reading_run(&s->reading, &dir);
+	r = search_opened(s, &dir, reanalyse);
 	code = packet_findings_print(o->verb, s->reading.report);
 	if (r == -EPIPE)
 		return CLI_UNREADABLE; // nobody is there any more
 	return r < 0 ? cli_fail(CLI_UNREADABLE, o->verb, "cannot go on: %s", strerror(-r)) : code;
 }
 
-static int search_main(const struct packet_output *o, const struct flow_filter *filter)
+static int search_main(const struct packet_output *o, const struct flow_filter *filter, bool reanalyse)
 {
-	struct search s = {.filter = filter};
+	struct search s = {.filter = filter, .any_time = *filter};
 	struct found end = {.kind = FOUND_END};
 
 	s.reading.config = (struct flow_meter_config){
 	        FLOW_READING_TIMEOUTS, .record = take_record, .fragments_before = take_fragments, .user = &s};
 	s.reading.config.active_ns = 0; // a flow is one, however long it lasts
+	s.any_time.from_ns = 0;
+	s.any_time.to_ns = UINT64_MAX;
 	signal(SIGPIPE, SIG_IGN);
-	end.code = search_recording(&s, o);
+	end.end.code = search_recording(&s, o, reanalyse);
+	end.end.by_records = s.by_records;
 	say(&s, &end);
+	flow_join_free(s.join);
 	flow_reading_release(&s.reading);
-	return fflush(stdout) == 0 ? end.code : CLI_UNREADABLE;
+	return fflush(stdout) == 0 ? end.end.code : CLI_UNREADABLE;
 }
 
 // --- the process that asked
@@ -178,9 +256,16 @@ static int listen_to(FILE *in, const char *verb, struct selection *s)
 	int r;
 
 	while (fread(&found, sizeof(found), 1, in) == 1) {
-		if (found.kind == FOUND_END)
-			return found.code >= CLI_OK && found.code <= CLI_UNREADABLE ? found.code : -1;
-		r = found.kind == FOUND_FLOW ? take_flow(s, &found.flow) : take_fragments_found(s, &found.fragments);
+		if (found.kind == FOUND_END) {
+			s->by_records = found.end.by_records != 0;
+			return found.end.code >= CLI_OK && found.end.code <= CLI_UNREADABLE ? found.end.code : -1;
+		}
+		if (found.kind == FOUND_NOTHING)
+			r = selection_forget(s);
+		else if (found.kind == FOUND_FLOW)
+			r = take_flow(s, &found.flow);
+		else
+			r = take_fragments_found(s, &found.fragments);
 		if (r == -ENOBUFS)
 			return cli_fail(CLI_UNREADABLE, verb,
 			        "more than %u flows match; narrow it by --from and --to, or --host", FLOW_SET_MAX);
@@ -190,7 +275,7 @@ static int listen_to(FILE *in, const char *verb, struct selection *s)
 	return -1;
 }
 
-int flow_search(const struct packet_output *output, struct selection *selection)
+int flow_search(const struct packet_output *output, bool reanalyse, struct selection *selection)
 {
 	const char *verb = output->verb;
 	int ends[2], status, code = -1;
@@ -205,7 +290,7 @@ int flow_search(const struct packet_output *output, struct selection *selection)
 	if (pid == 0) {
 		if (dup2(ends[1], STDOUT_FILENO) < 0 || close_range(STDERR_FILENO + 1, UINT_MAX, 0) < 0)
 			_exit(cli_fail(CLI_UNREADABLE, verb, "cannot start a process: %s", strerror(errno)));
-		_exit(search_main(output, &selection->flows));
+		_exit(search_main(output, &selection->flows, reanalyse));
 	}
 	close(ends[1]);
 	in = fdopen(ends[0], "r");

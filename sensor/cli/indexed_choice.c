@@ -32,7 +32,7 @@ int indexed_choice_prepare(struct indexed_choice *c, const struct recording_dir 
 	if (selection_begin(c->selection, &e) < 0)
 		return cli_fail(CLI_UNREADABLE, c->output->verb, "%s", e.text);
 	if (c->selection->set)
-		c->code = flow_search(c->output, c->selection);
+		c->code = flow_search(c->output, c->reanalyse, c->selection);
 	if (c->with_index)
 		*ret_write_dir = index_cache_root();
 	return c->code;

@@ -18,6 +18,7 @@ struct indexed_choice {
 	const struct packet_output *output; // which recording
 	int code;                           // for packet_output
 	bool with_index;
+	bool reanalyse; // whatever flow records the recording keeps; set after init
 	struct index_maker maker;
 	struct indexed_lane *lanes;
 	size_t lane_count;

@@ -10,19 +10,25 @@ int selection_set_expression(struct selection *s, const char *expression, struct
 	return filter_new(expression, &s->filter, e);
 }
 
+int selection_forget(struct selection *s)
+{
+	flow_set_free(s->set);
+	s->set = NULL;
+	return flow_set_new(s->seed, &s->set);
+}
+
 int selection_begin(struct selection *s, struct error *e)
 {
-	uint64_t seed;
 	int r = 0;
 
 	if (!flow_filter_asks_flows(&s->flows))
 		return 0;
-	if (getrandom(&seed, sizeof(seed), 0) != (ssize_t)sizeof(seed))
+	if (getrandom(&s->seed, sizeof(s->seed), 0) != (ssize_t)sizeof(s->seed))
 		return error_set(e, -errno, "no random numbers: %s", strerror(errno));
 	if (flow_filter_asks_names(&s->flows))
-		r = flow_set_new(seed, &s->set);
+		r = selection_forget(s);
 	if (r == 0)
-		r = packet_flows_new(seed, &s->packet_flows);
+		r = packet_flows_new(s->seed, &s->packet_flows);
 	return r < 0 ? error_set(e, r, "out of memory") : 0;
 }
 

@@ -21,8 +21,10 @@ struct selection { // zero, with flows.to_ns at UINT64_MAX, wants every packet
 	struct index_terms derived; // of the expression: every packet has these
 	struct flow_filter flows;
 	struct flow_set *set; // what flows.apps and flows.names chose; NULL when they are not asked for
+	bool by_records;      // that the recording keeps
 	struct packet_flows *packet_flows;
 	struct packet_keys keys;
+	uint64_t seed;
 	uint64_t left_out; // fragments of wanted packets that came before their first one and could not be told
 };
 
@@ -31,6 +33,8 @@ int selection_set_expression(struct selection *s, const char *expression, struct
 // When all options are taken: 0 or a negative errno with e.
 int selection_begin(struct selection *s, struct error *e);
 void selection_release(struct selection *s);
+// Drops the flows that were found: none is. 0 or -ENOMEM.
+int selection_forget(struct selection *s);
 // Must have been called for the link type of every lane. -EINVAL when the expression makes no sense for it.
 int selection_prepare(struct selection *s, uint32_t linktype, struct error *e);
 // Of every packet that is read, in the order of lane_merge.

@@ -28,6 +28,8 @@ static const char usage[] =
         "  --from, --to TIME     not before, not after: 2026-03-01T09:30:00.25Z, with +01:00, or seconds since 1970\n"
         "  --segments-on DIR[,DIR]\n"
         "                        where the segments of a recording that was made onto several disks lie, in any order\n"
+        "  --reanalyse           for --app and --sni: look into all packets, also where the recording keeps flow "
+        "records\n"
         "  --no-index            read everything. Otherwise the first reading keeps, in your cache, where hosts, "
         "ports\n"
         "                        and flows are, and later ones skip the rest\n"
@@ -35,9 +37,9 @@ static const char usage[] =
         "\n"
         "These are the packets of the flows that `sealtap flows` shows for the same selection, with all fragments; of "
         "a\n"
-        "tunnel a packet belongs to the outer and the inner flow. --app and --sni look at all packets before the "
-        "first\n"
-        "one is written.\n"
+        "tunnel a packet belongs to the outer and the inner flow. --app and --sni find the flows first: in the "
+        "records\n"
+        "that the recording keeps, when it is closed and these are all; else in all packets.\n"
         "\n"
         "  sealtap extract REC 'host 10.0.0.5 and port 443' -w - | wireshark -k -i -\n"
         "  sealtap extract REC --sni '*.example.org' -w example.pcapng\n"
@@ -67,7 +69,7 @@ struct extract_args {
 	struct packet_output output;
 	struct selection selection;
 	struct indexed_choice choice;
-	bool no_index;
+	bool no_index, reanalyse;
 };
 
 static int prepare(void *user, const struct recording_dir *dir, int *ret_write_dir)
@@ -82,16 +84,18 @@ static void summary(void *user, json_t *json)
 	const struct extract_args *args = user;
 	const struct selection *s = &args->selection;
 
-	if (json && s->set)
+	if (json && s->set) {
 		json_object_set_new(json, "flows", json_integer(flow_set_chosen(s->set)));
+		json_object_set_new(json, "flows_by", json_string(s->by_records ? "records" : "packets"));
+	}
 	if (json && s->packet_flows)
 		json_object_set_new(json, "fragments_left_out", json_integer((json_int_t)s->left_out));
 	if (!json && s->left_out > 0)
 		fprintf(stderr,
 		        "sealtap extract: %" PRIu64
 		        " fragments came before the first one of their packet and were left "
-		        "out; --host alone finds them\n",
-		        s->left_out);
+		        "out; --host alone%s finds them\n",
+		        s->left_out, s->by_records ? ", or --reanalyse," : "");
 }
 
 static int run(struct extract_args *args)
@@ -99,6 +103,7 @@ static int run(struct extract_args *args)
 	int code;
 
 	indexed_choice_init(&args->choice, &args->selection, &args->output, !args->no_index);
+	args->choice.reanalyse = args->reanalyse;
 	args->output.choice = &args->choice.choice;
 	args->output.choice_code = &args->choice.code;
 	args->output.prepare = prepare;
@@ -114,7 +119,8 @@ static int parse(int argc, char **argv, struct extract_args *args, bool *ret_don
 {
 	static const struct option options[] = {{"write", required_argument, NULL, 'w'}, FLOW_FILTER_OPTIONS('f'),
 	        {"segments-on", required_argument, NULL, 's'}, {"no-index", no_argument, NULL, 'n'},
-	        {"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
+	        {"reanalyse", no_argument, NULL, 'r'}, {"json", no_argument, NULL, 'j'},
+	        {"help", no_argument, NULL, 'h'}, {0}};
 	struct flow_filter *flows = &args->selection.flows;
 	struct error e = {0};
 	int c, at = 0;
@@ -133,6 +139,9 @@ static int parse(int argc, char **argv, struct extract_args *args, bool *ret_don
 		case 's':
 			if (segments_on_add(&args->output.segments_on, "extract", optarg) != CLI_OK)
 				return CLI_USAGE;
+			break;
+		case 'r':
+			args->reanalyse = true;
 			break;
 		case 'n':
 			args->no_index = true;

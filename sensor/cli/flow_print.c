@@ -188,7 +188,8 @@ void flow_print_summary(const struct flow_meter_stats *s, uint64_t shown, bool c
 		fprintf(stderr, "sealtap flows: the last packets stand behind what the recording has signed so far\n");
 }
 
-static void stored_summary_json(const struct flow_stored *s, uint64_t shown, const char *result)
+static void stored_summary_json(
+        const struct flow_stored *s, const struct tcp_gap_stats *gap, uint64_t shown, const char *result)
 {
 	json_t *o = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "result", result, "source",
 	        "flow files", "flows", (json_int_t)s->records, "shown", (json_int_t)shown, "files",
@@ -197,15 +198,20 @@ static void stored_summary_json(const struct flow_stored *s, uint64_t shown, con
 	        (json_int_t)s->not_understood, "frames_inspected", (json_int_t)s->inspected, "frames",
 	        (json_int_t)s->frames);
 
+	json_object_set_new(o, "tcp",
+	        json_pack("{s:I, s:I, s:f, s:I, s:I}", "acked_bytes", (json_int_t)gap->acked_bytes, "missed_bytes",
+	                (json_int_t)gap->missed_bytes, "missed_percent", percent(gap), "gaps", (json_int_t)gap->gaps,
+	                "one_sided_bytes", (json_int_t)gap->one_sided_bytes));
 	json_dumpf(o, stderr, JSON_COMPACT);
 	fputc('\n', stderr);
 	json_decref(o);
 }
 
-void flow_print_stored_summary(const struct flow_stored *s, uint64_t shown, const char *result, bool json)
+void flow_print_stored_summary(const struct flow_stored *s, const struct tcp_gap_stats *gap, bool complete,
+        uint64_t shown, const char *result, bool json)
 {
 	if (json) {
-		stored_summary_json(s, shown, result);
+		stored_summary_json(s, gap, shown, result);
 		return;
 	}
 	fprintf(stderr, "sealtap flows: %" PRIu64 " flows", s->records);
@@ -218,6 +224,7 @@ void flow_print_stored_summary(const struct flow_stored *s, uint64_t shown, cons
 	if (s->frames > s->inspected)
 		part(s->frames - s->inspected, "blocks of packets not inspected (yet)");
 	fprintf(stderr, "; --reanalyse derives all of them from the packets\n");
+	print_gaps(gap, complete && s->inspected >= s->frames); // what was not inspected looks like what was lost
 	if (s->unsealed > 0)
 		fprintf(stderr,
 		        "sealtap flows: what stands in %" PRIu64 " more files is not signed (yet) and not shown\n",

@@ -11,7 +11,8 @@ void flow_print_header(enum flow_output output);
 int flow_print(enum flow_output output, const struct flow_record *record);
 // What the flow files of a recording said, on standard error.
 struct flow_stored;
-void flow_print_stored_summary(const struct flow_stored *stored, uint64_t shown, const char *result, bool json);
+void flow_print_stored_summary(const struct flow_stored *stored, const struct tcp_gap_stats *gap, bool complete,
+        uint64_t shown, const char *result, bool json);
 // What became of all packets: lines for people or an object, on standard error. complete: the recording lost nothing.
 void flow_print_summary(const struct flow_meter_stats *stats, uint64_t shown, bool complete, bool beyond_signed,
         const char *result, bool json);

@@ -68,6 +68,7 @@ struct flows {
 	bool reanalyse;
 	char recording[2 * DIGEST_LEN + 1];
 	uint64_t shown;
+	struct tcp_gap_stats stored_gap; // of all records, when they are read back
 };
 
 static void take_record(void *user, const struct flow_record *record)
@@ -95,6 +96,12 @@ static int take_stored(void *user, const struct flow_record *record)
 {
 	struct flows *f = user;
 
+	for (unsigned d = 0; d < FLOW_DIRECTIONS; d++) {
+		f->stored_gap.acked_bytes += record->acked_bytes[d];
+		f->stored_gap.missed_bytes += record->missed_bytes[d];
+		f->stored_gap.gaps += record->gaps[d];
+		f->stored_gap.one_sided_bytes += record->unseen_bytes[d];
+	}
 	take_record(f, record);
 	return f->reading.error;
 }
@@ -132,8 +139,8 @@ static int tell(struct flows *f, int error, const struct flow_stored *stored)
 	if (error < 0)
 		return cli_fail(CLI_UNREADABLE, "flows", "cannot go on: %s", strerror(-error));
 	if (stored) {
-		flow_print_stored_summary(
-		        stored, f->shown, code == CLI_OK ? "done" : verdict_word((enum verdict)code), json);
+		flow_print_stored_summary(stored, &f->stored_gap, f->reading.report->complete == COMPLETE_YES, f->shown,
+		        code == CLI_OK ? "done" : verdict_word((enum verdict)code), json);
 		return code;
 	}
 	if (!json)

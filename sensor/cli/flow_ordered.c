@@ -72,7 +72,9 @@ static int follow(struct flow_ordered *o, struct lane_merge *merge, const struct
 	case INSPECTED_LOST:
 		o->lost += e->ns;
 		break;
-	default: // START after an inspector that died: its flows have no other end
+	case INSPECTED_START: // after an inspector that died: its flows have no other end
+		return o->begin(o->user, e->lane, e->ns);
+	default:
 		o->end(o->user);
 	}
 	return 0;

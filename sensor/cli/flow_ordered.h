@@ -9,7 +9,8 @@
 struct flow_ordered {
 	int (*packet)(void *user, const struct lane_reader *lane);
 	void (*tick)(void *user, uint64_t ns);
-	void (*end)(void *user); // all flows end here; more may follow
+	int (*begin)(void *user, uint32_t threads, uint64_t seed); // all flows end here, and an inspection begins
+	void (*end)(void *user);                                   // all flows end here; more may follow
 	void *user;
 	// What was found.
 	uint64_t entries;  // of the order

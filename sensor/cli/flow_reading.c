@@ -8,7 +8,10 @@
 #include "sensor/cli/flow_ordered.h"
 #include "sensor/evidence/digest.h"
 #include "sensor/evidence/reader/lane_merge.h"
+#include "sensor/ipc/loan.h"
 #include "sensor/sandbox/sandbox.h"
+
+#define BEGUN_IN_VAIN_MAX 64u
 
 // What opens files or makes libraries open them, so that nothing has to afterwards.
 static int prepare(struct flow_reading *r)
@@ -21,7 +24,7 @@ static int prepare(struct flow_reading *r)
 	c->dpi = dpi_library() && !r->no_dpi;
 	if (getrandom(&c->seed, sizeof(c->seed), 0) != (ssize_t)sizeof(c->seed))
 		return -errno;
-	return error < 0 ? error : flow_meter_new(c, &r->meter);
+	return error < 0 ? error : flow_bank_new(c, 1, &r->bank);
 }
 
 int flow_reading_open(
@@ -37,7 +40,7 @@ int flow_reading_open(
 
 	if (error < 0)
 		return error_set(e, error, "cannot begin: %s", strerror(-error));
-	error = flow_filter_check_apps(filter, flow_meter_dpi(r->meter), e);
+	error = flow_filter_check_apps(filter, flow_bank_dpi(r->bank), e);
 	if (error < 0)
 		return error;
 	error = sandbox_enter(&sandbox, e);
@@ -45,8 +48,17 @@ int flow_reading_open(
 		return error == -EINVAL ? -EIO : error;
 	error = segment_list_read(dir, &r->list, &r->report);
 	if (error == 0)
-		flow_meter_cutoff(r->meter, r->report->cutoff_bytes);
+		flow_bank_cutoff(r->bank, r->report->cutoff_bytes);
 	return error < 0 ? error_set(e, error, "cannot read its ledger: %s", strerror(-error)) : 0;
+}
+
+void flow_reading_stats(const struct flow_reading *r, struct flow_meter_stats *ret_stats)
+{
+	struct flow_meter_stats stats;
+
+	flow_bank_stats(r->bank, &stats);
+	flow_meter_stats_add(&stats, &r->before);
+	*ret_stats = stats;
 }
 
 static int take_packet(void *user, const struct lane_reader *lane)
@@ -54,13 +66,13 @@ static int take_packet(void *user, const struct lane_reader *lane)
 	const struct commit_packet *p = &lane->head.packet;
 	struct flow_reading *r = user;
 
-	flow_meter_packet(r->meter, &(struct metered_packet){.data = p->data,
-	                                    .caplen = p->caplen,
-	                                    .origlen = p->origlen,
-	                                    .linktype = lane->lane->linktype,
-	                                    .ts_ns = p->ts_ns,
-	                                    .lane = lane->lane->number,
-	                                    .segment = (uint32_t)(lane->next_segment - 1)});
+	flow_bank_packet(r->bank, &(struct metered_packet){.data = p->data,
+	                                  .caplen = p->caplen,
+	                                  .origlen = p->origlen,
+	                                  .linktype = lane->lane->linktype,
+	                                  .ts_ns = p->ts_ns,
+	                                  .lane = lane->lane->number,
+	                                  .segment = (uint32_t)(lane->next_segment - 1)});
 	return r->error;
 }
 
@@ -68,20 +80,46 @@ static void take_tick(void *user, uint64_t ns)
 {
 	struct flow_reading *r = user;
 
-	flow_meter_tick(r->meter, ns);
+	flow_bank_tick(r->bank, ns);
+}
+
+static int take_begin(void *user, uint32_t threads, uint64_t seed)
+{
+	struct flow_reading *r = user;
+	struct flow_meter_stats found;
+	struct flow_bank *bank;
+	int error;
+
+	if (threads == 0 || threads > LOAN_WORKERS_MAX)
+		threads = 1; // no inspector of ours says so
+	// Making tables takes time: an order that does nothing but begin shall not take it for ever.
+	flow_bank_stats(r->bank, &found);
+	if (found.packets == 0 && r->begun_in_vain++ >= BEGUN_IN_VAIN_MAX)
+		return 0;
+	flow_bank_end(r->bank);
+	r->config.seed = seed;
+	error = flow_bank_new(&r->config, threads, &bank);
+	if (error < 0)
+		return error;
+	flow_bank_cutoff(bank, r->report->cutoff_bytes);
+	flow_reading_stats(r, &r->before);
+	flow_bank_free(r->bank);
+	r->bank = bank;
+	return r->error;
 }
 
 static void take_end(void *user)
 {
 	struct flow_reading *r = user;
 
-	flow_meter_end(r->meter);
+	flow_bank_end(r->bank);
 }
 
 // 1: done; 0: the recording tells no order; or a negative errno.
 static int read_ordered(struct flow_reading *r, struct lane_merge *merge, int recording_fd)
 {
-	struct flow_ordered o = {.packet = take_packet, .tick = take_tick, .end = take_end, .user = r};
+	struct flow_ordered o = {
+	        .packet = take_packet, .tick = take_tick, .begin = take_begin, .end = take_end, .user = r};
 	int done = flow_ordered_run(&o, merge, recording_fd);
 
 	r->ordered = o.entries > 0;
@@ -99,7 +137,7 @@ static int read_packets(struct flow_reading *r, struct lane_merge *merge)
 	while ((error = lane_merge_next(merge, &lane)) == 0 && lane && r->error == 0)
 		take_packet(r, lane);
 	if (error == 0 && r->error == 0)
-		flow_meter_end(r->meter);
+		flow_bank_end(r->bank);
 	return error < 0 ? error : r->error;
 }
 
@@ -120,10 +158,10 @@ int flow_reading_run(struct flow_reading *r, const struct recording_dir *dir)
 
 void flow_reading_release(struct flow_reading *r)
 {
-	flow_meter_free(r->meter);
+	flow_bank_free(r->bank);
 	segment_list_free(r->list);
 	verify_report_free(r->report);
-	r->meter = NULL;
+	r->bank = NULL;
 	r->list = NULL;
 	r->report = NULL;
 }

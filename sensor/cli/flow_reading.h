@@ -4,7 +4,7 @@
 // thread.
 #pragma once
 
-#include "analyzers/flow_meter.h"
+#include "analyzers/flow_bank.h"
 #include "sealtap/error.h"
 #include "sensor/cli/flow_filter.h"
 #include "sensor/evidence/reader/segment_list.h"
@@ -16,12 +16,14 @@ struct flow_reading {
 	bool as_inspected; // in the order that the flow files tell, where they do; else by time
 	int error;         // set by who takes the records to end the reading
 	// Of flow_reading_open and flow_reading_run.
-	struct flow_meter *meter;
+	struct flow_bank *bank;
+	struct flow_meter_stats before; // of banks that an inspection ended with
 	struct segment_list *list;
 	struct verify_report *report; // what does not hold
 	bool beyond_signed;           // the last packets are not signed yet
 	bool ordered;                 // there was such an order
 	bool order_broken;            // and it could not be read to its end
+	unsigned begun_in_vain;       // inspections without a packet
 	uint64_t not_inspected;       // frames that it does not name
 	uint64_t records_lost;        // that it says were not kept
 };
@@ -35,4 +37,6 @@ int flow_reading_open(
         struct flow_reading *r, const struct recording_dir *dir, const struct flow_filter *filter, struct error *e);
 // All packets through the meter. 0 or a negative errno: of memory, or `error`.
 int flow_reading_run(struct flow_reading *r, const struct recording_dir *dir);
+// Of all packets so far.
+void flow_reading_stats(const struct flow_reading *r, struct flow_meter_stats *ret_stats);
 void flow_reading_release(struct flow_reading *r);

@@ -145,7 +145,7 @@ static int tell(struct flows *f, int error, const struct flow_stored *stored)
 	}
 	if (!json)
 		tell_order(&f->reading);
-	flow_meter_stats(f->reading.meter, &stats);
+	flow_reading_stats(&f->reading, &stats);
 	flow_print_summary(&stats, f->shown, f->reading.report->complete == COMPLETE_YES, f->reading.beyond_signed,
 	        code == CLI_OK ? "done" : verdict_word((enum verdict)code), json);
 	return code;

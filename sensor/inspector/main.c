@@ -74,8 +74,6 @@ static int worker_open(struct worker *w, const struct inspection *i, uint32_t in
 	w->inspection = i;
 	w->index = index;
 	teller_init(&w->teller, INSPECTOR_FLOWS_FD, job->kind == JOB_INGEST ? PATIENCE_FILE_MS : PATIENCE_MS);
-	if (getrandom(&config.seed, sizeof(config.seed), 0) != (ssize_t)sizeof(config.seed))
-		return -EIO;
 	r = flow_meter_new(&config, &w->meter);
 	if (r == 0)
 		flow_meter_cutoff(w->meter, job->cutoff_bytes);

@@ -21,6 +21,7 @@
 #define STUCK_FILE_NS (60 * SECOND_NS)
 #define START_NS (30 * SECOND_NS)
 #define ENDING_NS (60 * SECOND_NS)       // to end its flows, and have them logged ...
+#define ENDING_FILE_NS (600 * SECOND_NS) // (nobody waits for a file)
 #define ENDING_STUCK_NS (10 * SECOND_NS) // ... as long as there is headway
 #define STEADY_NS (60 * SECOND_NS)       // after which a death is not one of a row
 #define BACKOFF_MAX_NS (60 * SECOND_NS)
@@ -228,7 +229,7 @@ static void watch(struct run *run, uint64_t now)
 		end_it(i, "it gave back what it was not lent");
 	else if (!ready && now - i->started_ns > START_NS)
 		end_it(i, "it did not begin");
-	else if (i->ending_ns && (now - i->ending_ns > ENDING_NS ||
+	else if (i->ending_ns && (now - i->ending_ns > (file ? ENDING_FILE_NS : ENDING_NS) ||
 	                                 (now - i->ending_ns > ENDING_STUCK_NS && now - i->moved_ns > ENDING_STUCK_NS)))
 		end_it(i, "it did not come to an end");
 	else if (ready && !i->ending_ns && now - i->moved_ns > (file ? STUCK_FILE_NS : STUCK_NS))

@@ -7,10 +7,10 @@
 
 #include "analyzers/flow_table.h"
 
-#define DPI_STATES_MAX 49152u
+#define DPI_STATES_MAX 32768u
 #define DPI_PACKETS_TCP 24u
 #define DPI_PACKETS_UDP 8u              // and everything else
-#define DPI_TEXTS_BYTES_MAX (40u << 20) // of all flows in the table: beyond, flows keep no names (counted)
+#define DPI_TEXTS_BYTES_MAX (24u << 20) // of all flows in the table: beyond, flows keep no names (counted)
 
 struct dpi_config {
 	unsigned packets_tcp, packets_udp; // 0: the above

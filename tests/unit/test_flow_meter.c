@@ -467,11 +467,11 @@ static void million_end(struct flow_meter *m, const char *what, const uint64_t *
 	flow_meter_stats(m, &stats);
 	assert_int_equal(stats.table.now, 1000000);
 	assert_int_equal(stats.table.ended[FLOW_REASON_FORCED], 0);
+	printf("a million %s: %ld KiB\n", what, used);
 	assert_true(used < 400 * 1000000 / 1024);
 	flow_meter_end(m);
 	assert_int_equal(*counted, packets);
 	flow_meter_free(m);
-	printf("a million %s: %ld KiB\n", what, used);
 }
 
 // Everything that a thread holds, with a million conversations under way that nDPI could not decide yet or that have a
@@ -523,6 +523,34 @@ static void a_million_connections_in_400_mb(void **state)
 	million_end(m, "connections", &counted, 5000000);
 }
 
+// A million connections whose request was seen, in both directions: nDPI holds its state, what it has of the request,
+// and names; the gap estimate follows those that it has room for.
+static void a_million_requests_in_400_mb(void **state)
+{
+	static const char request[] = "GET /a/path/to/something.html HTTP/1.1\r\nHost: name.of.a.host.example.org\r\n"
+	                              "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:102.0) Gecko/20100101\r\n\r\n";
+	uint8_t packet[40 + sizeof(request) - 1] = {0x45, 0, 0, 0, 0, 0, 0, 0, 64, 6, 0, 0, 10, 0, 0, 0, 192, 0, 2, 1,
+	        0x30, 0x39, 0, 80, 0, 0, 0, 1, 0, 0, 0, 1, 0x50, TCP_ACK | TCP_PSH, 1, 0, 0, 0, 0, 0};
+	uint8_t answer[40] = {0x45, 0, 0, 40, 0, 0, 0, 0, 64, 6, 0, 0, 192, 0, 2, 1, 10, 0, 0, 0, 0, 80, 0x30, 0x39, 0,
+	        0, 0, 1, 0, 0, 0, sizeof(request), 0x50, TCP_ACK, 1, 0, 0, 0, 0, 0};
+	uint64_t counted;
+	struct flow_meter *m;
+
+	if (SANITIZED)
+		skip();
+	memcpy(packet + 40, request, sizeof(request) - 1);
+	packet[3] = sizeof(packet);
+	m = million_new(&counted);
+	for (uint32_t i = 0; i < 1000000; i++) {
+		packet[13] = answer[17] = (uint8_t)(i >> 16);
+		packet[14] = answer[18] = (uint8_t)(i >> 8);
+		packet[15] = answer[19] = (uint8_t)i;
+		send(m, packet, sizeof(packet), START + i * (S / 100000), 0);
+		send(m, answer, sizeof(answer), START + i * (S / 100000), 0);
+	}
+	million_end(m, "requests", &counted, 2000000); // packets
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -541,6 +569,7 @@ int main(void)
 	        cmocka_unit_test(csv_has_every_column_and_no_formula),
 	        cmocka_unit_test(a_million_conversations_in_400_mb),
 	        cmocka_unit_test(a_million_connections_in_400_mb),
+	        cmocka_unit_test(a_million_requests_in_400_mb),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -429,6 +429,25 @@ def build_cases():
         shunted="0", filtered=o["counters_end"]["shunted"]))
     cut("shunted-falls", 1, "progress", lambda o: o["segments"][0]["counters"].update(shunted="0", filtered="1000"), 1)
     case("shunted-without-cutoff", 1, shunted_unasked)
+    # flow files
+    def logged(name, code, kind, change, nth=0):
+        case(name, code, M.flowed, line=on(kind, change, nth))
+    logged("flows-sha256", 1, "flows", put("sha256", "0" * 64), 1)
+    logged("flows-bytes", 1, "flows", put("bytes", "1"), 1)
+    logged("flows-bytes-number", 1, "flows", put("bytes", 1), 1)
+    logged("flows-number-again", 1, "flows", lambda o: o.update(number=0, path="flows/00000000.jsonl.zst"), 1)
+    logged("flows-number-of-no-file", 1, "flows", lambda o: o.update(number=9, path="flows/00000009.jsonl.zst"), 2)
+    logged("flows-number-over", 1, "flows", lambda o: o.update(number=2**32 - 1, path="flows/4294967295.jsonl.zst"), 2)
+    logged("flows-path-of-another", 1, "flows", put("path", "flows/00000004.jsonl.zst"), 1)
+    logged("flows-path-up", 1, "flows", put("path", "flows/../ledger.jsonl"), 1)
+    logged("flows-records", 4, "flows", put("records", "7"), 1)  # statements
+    logged("flows-key", 1, "flows", lambda o: o.update(evidence="yes"), 1)
+    logged("retire-flows-sha256", 1, "retire_flows", put("sha256", "0" * 64))
+    logged("retire-flows-of-no-line", 1, "retire_flows", put("number", 1))
+    logged("retire-flows-not-the-oldest", 1, "retire_flows", put("number", 2))
+    case("retire-flows-unasked", 1, flows_given_up_unasked)
+    case("retire-flows-before-its-packets", 1, flows_given_up_early)
+    case("flows-unsealed-unexplained", 1, flows_unexplained)
     case("shunt-line-missing", 1, shunt_unsaid)
     line("close-segments", "?", "close", put("segments", "4"))
     line("close-packets", "?", "close", put("packets", "5"))
@@ -993,6 +1012,37 @@ def shunt_unsaid(rec):
     s = rec.begin(a)
     rec.count(a, shunted=5)
     rec.seal(s)
+    rec.close()
+
+
+def flows_given_up_unasked(rec):
+    rec.open(M.LIVE)
+    rec.seal(rec.begin(rec.lane()))
+    rec.retire_flows(rec.flow_file(0, [[M.flow_record(1, 0, 0, 1)]]))
+    rec.close()
+
+
+def flows_given_up_early(rec):
+    """The packets that the records are about are still there."""
+    rec.open(M.LIVE, retention={"keep_bytes": "1"})
+    a = rec.lane()
+    s0, s1 = rec.begin(a), None
+    rec.packets(s0, M.noise(rec, 0))
+    rec.seal(s0)
+    s1 = rec.begin(a)
+    rec.packets(s1, M.noise(rec, 1))
+    rec.seal(s1)
+    f = rec.flow_file(0, [[M.flow_record(1, a, 0, 1)]])
+    rec.seal(rec.begin(a))
+    rec.retire(s0, "keep-size")
+    rec.retire_flows(f)
+    rec.close()
+
+
+def flows_unexplained(rec):
+    rec.open(M.LIVE)
+    rec.seal(rec.begin(rec.lane()))
+    rec.flow_file(0, [[M.flow_record(1, 0, 0, 1)]], sealed=False)
     rec.close()
 
 

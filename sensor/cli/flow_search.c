@@ -177,12 +177,10 @@ static int search_recording(struct search *s, const struct packet_output *o, boo
 {
 	struct error e = {0};
 	struct recording_dir dir;
-	int code, r = recording_open(o->recording, o->segments_on.dir, o->segments_on.count, &dir);
+	int r, code = segments_on_open(&o->segments_on, o->verb, o->recording, &dir);
 
-	if (r < 0)
-		return cli_fail(CLI_UNREADABLE, o->verb,
-		        "cannot open the recording %s: %s; a recording is a directory with a ledger.jsonl",
-		        o->recording, strerror(-r));
+	if (code != CLI_OK)
+		return code;
 	r = flow_reading_open(&s->reading, &dir, s->filter, &e);
 	if (r < 0)
 		return cli_fail(r == -EINVAL ? CLI_USAGE : CLI_UNREADABLE, o->verb, "%s", e.text);

@@ -133,11 +133,9 @@ int packet_output_run(const struct packet_output *o)
 		return cli_fail(CLI_USAGE, o->verb,
 		        "standard output is a terminal; give -w FILE, or a pipe: sealtap %s %s ... | tshark -r -",
 		        o->verb, o->recording);
-	r = recording_open(o->recording, o->segments_on.dir, o->segments_on.count, &dir);
-	if (r < 0)
-		return cli_fail(CLI_UNREADABLE, o->verb,
-		        "cannot open the recording %s: %s; a recording is a directory with a ledger.jsonl",
-		        o->recording, strerror(-r));
+	code = segments_on_open(&o->segments_on, o->verb, o->recording, &dir);
+	if (code != CLI_OK)
+		return code;
 	if (!to_stdout(o)) {
 		r = output_file_open(&file, o->output);
 		if (r < 0) {

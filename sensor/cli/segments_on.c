@@ -22,6 +22,17 @@ int segments_on_add(struct segments_on *s, const char *verb, char *list)
 	return CLI_OK;
 }
 
+int segments_on_open(
+        const struct segments_on *s, const char *verb, const char *recording, struct recording_dir *ret_dir)
+{
+	int r = recording_open(recording, s->dir, s->count, ret_dir);
+
+	return r < 0 ? cli_fail(CLI_UNREADABLE, verb,
+	                       "cannot open the recording %s: %s; a recording is a directory with a ledger.jsonl",
+	                       recording, strerror(-r))
+	             : CLI_OK;
+}
+
 bool segments_elsewhere(const struct verify_report *r)
 {
 	for (size_t i = 0; i < r->finding_count && r->places > 1; i++)

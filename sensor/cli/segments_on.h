@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 
+#include "sensor/evidence/reader/recording_dir.h"
 #include "sensor/evidence/reader/verify.h"
 
 struct segments_on {
@@ -18,6 +19,9 @@ struct segments_on {
 
 // Takes DIR[,DIR...] apart in place. 0, or CLI_USAGE when said.
 int segments_on_add(struct segments_on *s, const char *verb, char *list);
+// Opens the recording with them. CLI_OK, or another enum cli_exit when it is said why not.
+int segments_on_open(
+        const struct segments_on *s, const char *verb, const char *recording, struct recording_dir *ret_dir);
 // Whether segments are missing of a recording that was made onto several disks, so that this option may help.
 bool segments_elsewhere(const struct verify_report *r);
 // Says so on standard error.

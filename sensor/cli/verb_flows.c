@@ -170,12 +170,10 @@ static int run(struct flows *f)
 {
 	struct error e = {0};
 	struct recording_dir dir;
-	int code, r = recording_open(f->recording_path, f->segments_on.dir, f->segments_on.count, &dir);
+	int r, code = segments_on_open(&f->segments_on, "flows", f->recording_path, &dir);
 
-	if (r < 0)
-		return cli_fail(CLI_UNREADABLE, "flows",
-		        "cannot open the recording %s: %s; a recording is a directory with a ledger.jsonl",
-		        f->recording_path, strerror(-r));
+	if (code != CLI_OK)
+		return code;
 	if (!dpi_library())
 		fprintf(stderr, "sealtap flows: built without nDPI: flows have no application and no names\n");
 	signal(SIGPIPE, SIG_IGN);

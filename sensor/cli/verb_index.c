@@ -212,12 +212,10 @@ static int run(struct index_run *x)
 {
 	const struct sigaction ends = {.sa_handler = stop};
 	struct recording_dir dir;
-	int code, worst, r = recording_open(x->recording, x->segments_on.dir, x->segments_on.count, &dir);
+	int worst, code = segments_on_open(&x->segments_on, "index", x->recording, &dir);
 
-	if (r < 0)
-		return cli_fail(CLI_UNREADABLE, "index",
-		        "cannot open the recording %s: %s; a recording is a directory with a ledger.jsonl",
-		        x->recording, strerror(-r));
+	if (code != CLI_OK)
+		return code;
 	sigaction(SIGINT, &ends, NULL);
 	sigaction(SIGTERM, &ends, NULL);
 	if (x->follow)

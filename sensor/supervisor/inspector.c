@@ -23,6 +23,7 @@
 #define ENDING_NS (60 * SECOND_NS)       // to end its flows, and have them logged ...
 #define ENDING_FILE_NS (600 * SECOND_NS) // (nobody waits for a file)
 #define ENDING_STUCK_NS (10 * SECOND_NS) // ... as long as there is headway
+#define ENDING_TOLD_NS (2 * SECOND_NS)   // after which the operator is told what is waited for
 #define STEADY_NS (60 * SECOND_NS)       // after which a death is not one of a row
 #define BACKOFF_MAX_NS (60 * SECOND_NS)
 #define FILE_DEATHS_MAX 8u // a file waits for the inspector, but not for ever
@@ -222,6 +223,11 @@ static void watch(struct run *run, uint64_t now)
 	uint64_t moved = headway(i, run->job->flow_threads);
 	bool ready = atomic_load(&i->reply->ready) == i->number;
 
+	if (i->ending_ns && now - i->ending_ns > ENDING_TOLD_NS && !i->ending_told) {
+		report_line(run, "all packets are recorded; the flows that were still open are being written: ^C "
+		                 "leaves them out");
+		i->ending_told = true;
+	}
 	if (moved != i->headway || (ready && !i->ending_ns && !has_loans(i, run->job->flow_threads)))
 		i->moved_ns = now;
 	i->headway = moved;
@@ -273,6 +279,12 @@ void inspector_turn(struct run *run)
 		plan_next(run);
 	}
 	watch_shedding(run, now);
+}
+
+void inspector_hurry(struct run *run)
+{
+	if (run->inspector.ending_ns && run->inspector.pid > 0)
+		end_it(&run->inspector, "the operator did not wait");
 }
 
 int inspector_timeout_ms(const struct run *run)

@@ -28,6 +28,7 @@ struct inspector {
 	uint64_t moved_ns; // when it was seen to make headway
 	uint64_t headway;
 	uint64_t ending_ns;             // when it was told to come to an end; 0: not yet
+	bool ending_told;               // to the operator
 	char killed[96];                // why we ended it
 	uint64_t shed_packets, shed_ns; // when the last one was seen
 	uint64_t shed_told;
@@ -42,6 +43,8 @@ void inspector_recorder_died(struct run *run);
 // The recording's end: the recorder is done, or will not come back.
 void inspector_finish(struct run *run);
 void inspector_died(struct run *run, int status);
+// The operator does not wait for what flows are left.
+void inspector_hurry(struct run *run);
 // Regularly, at the latest after inspector_timeout_ms (-1: whenever).
 void inspector_turn(struct run *run);
 int inspector_timeout_ms(const struct run *run);

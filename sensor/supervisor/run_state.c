@@ -169,6 +169,7 @@ void run_incident(struct run *run, const char *kind, const char *detail)
 void run_stop(struct run *run)
 {
 	run->stopping = true;
+	inspector_hurry(run);
 	exporter_hurry(run);
 	if (run->recorder_fd >= 0)
 		wire_send_plain(run->recorder_fd, WIRE_STOP, 0, 0, NULL);

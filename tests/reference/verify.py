@@ -1073,7 +1073,7 @@ class Verifier:
         path = "segments/%d/%08d.pcapng.zst" % key
         data = self.read(path)
         seal, marks = self.seals.get(key), self.progress[key]
-        if not seal and "segments/%d" % key[0] not in self.directories and 1 + len(self.places) < self.open.get("places", 1):
+        if not seal and "segments/%d" % key[0] not in self.directories and 1 + len(self.places) < (self.open or {}).get("places", 1):
             self.r.add(3, "lane-elsewhere", "segments/%d" % key[0])
         if data is None:
             if path in self.unread:

@@ -167,8 +167,11 @@ int main(int argc, char **argv)
 		if (r < 0)
 			return usage_error(e.text);
 	}
-	if (x.check)
+	if (x.check) {
+		for (unsigned i = 0; i < count; i++)
+			sinks[i]->ops->free(sinks[i]);
 		return 0;
+	}
 	// Threads come after.
 	if (sandbox_enter(&(struct sandbox){.role = SANDBOX_EXPORTER, .uid = x.uid}, &e) < 0) {
 		fprintf(stderr, "sealtap-exporter: %s\n", e.text);

@@ -206,7 +206,7 @@ static int loop(struct keeper *k, int sup_fd, int rec_fd, int flow_fd, struct er
 				return r;
 			}
 		}
-		if (sup_fd < 0 && (((rec_fd < 0 || k->finished) && flow_fd < 0) ||
+		if (sup_fd < 0 && (((rec_fd < 0 || k->finished) && (flow_fd < 0 || !k->opened)) ||
 		                          boot_ns() - alone_since > FAREWELL_MS * 1000000ULL))
 			return finish(k, "supervisor-died", e);
 		if (!k->opened)

@@ -361,6 +361,10 @@ int run_finish(struct run *run)
 	if (!run->opened) {
 		if (run->keeper_fd >= 0)
 			close(run->keeper_fd); // it ends by itself
+		if (run->inspector.pid > 0)
+			kill(run->inspector.pid, SIGKILL);
+		if (run->flow_log.pid > 0)
+			kill(run->flow_log.pid, SIGKILL);
 		while (waitpid(-1, NULL, 0) > 0)
 			;
 		recording_unmake(run->job, &run->recording);

@@ -99,7 +99,7 @@ static __always_inline int write_note(struct xdp_md *ctx, const struct xdp_take_
 {
 	struct xdp_take_note *to;
 
-	if (bpf_xdp_adjust_meta(ctx, -(int)sizeof(note)) < 0)
+	if (bpf_xdp_adjust_meta(ctx, -(int)sizeof(*note)) < 0)
 		return -1;
 	to = (void *)(long)ctx->data_meta;
 	if ((void *)(to + 1) > (void *)(long)ctx->data)

@@ -41,10 +41,10 @@ void flow_bank_free(struct flow_bank *b)
 	free(b);
 }
 
-void flow_bank_cutoff(struct flow_bank *b, uint64_t bytes)
+void flow_bank_cutoff(struct flow_bank *b, const struct flow_cutoff *cutoff)
 {
 	for (uint32_t i = 0; i < b->count; i++)
-		flow_meter_cutoff(b->meter[i], bytes);
+		flow_meter_cutoff(b->meter[i], cutoff);
 }
 
 void flow_bank_packet(struct flow_bank *b, const struct metered_packet *p)

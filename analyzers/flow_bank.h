@@ -11,7 +11,7 @@ struct flow_bank;
 int flow_bank_new(const struct flow_meter_config *config, uint32_t meters, struct flow_bank **ret_bank);
 void flow_bank_free(struct flow_bank *b);
 // As of a flow meter.
-void flow_bank_cutoff(struct flow_bank *b, uint64_t bytes);
+void flow_bank_cutoff(struct flow_bank *b, const struct flow_cutoff *cutoff);
 void flow_bank_packet(struct flow_bank *b, const struct metered_packet *packet);
 void flow_bank_tick(struct flow_bank *b, uint64_t ts_ns);
 void flow_bank_end(struct flow_bank *b);

@@ -8,13 +8,14 @@
 #include "analyzers/community_id.h"
 #include "analyzers/fragment_table.h"
 #include "analyzers/tcp_gap.h"
-#include "bpf/shunt.h"
 
 #define PROTO_ICMP 1
 #define PROTO_TCP 6
 #define PROTO_ICMPV6 58
 
 #define LINKTYPE_ETHERNET 1
+
+#define TELL_AGAIN 64u // packets of a flow
 
 struct flow_meter {
 	struct flow_meter_config config;
@@ -24,7 +25,7 @@ struct flow_meter {
 	struct tcp_gaps *gaps;
 	struct flow_meter_stats stats;
 	struct decoded decoded;
-	uint64_t cutoff_bytes;
+	struct flow_cutoff cutoff;
 };
 
 static void describe_tunnel(const struct flow *f, struct flow_record *r)
@@ -195,9 +196,21 @@ static struct flow *add(struct flow_meter *m, struct decoded_flow *p, const stru
 	return f;
 }
 
-void flow_meter_cutoff(struct flow_meter *m, uint64_t bytes)
+void flow_meter_cutoff(struct flow_meter *m, const struct flow_cutoff *cutoff)
 {
-	m->cutoff_bytes = bytes;
+	m->cutoff = *cutoff;
+}
+
+// Whether the flow has a cutoff, as far as is known; tells of it.
+static bool has_cutoff(struct flow_meter *m, struct flow *f, const struct shunt_key *key, uint64_t ns)
+{
+	if (!m->cutoff.apps)
+		return true;
+	if (!f->app_done || !app_set_has(m->cutoff.apps, f))
+		return false;
+	if (m->cutoff.tell && (!f->cut_told || (f->pkts[0] + f->pkts[1]) % TELL_AGAIN == 0))
+		f->cut_told = m->cutoff.tell(m->config.user, key, ns);
+	return true;
 }
 
 // Counts what was recorded of the flow as the recorder did.
@@ -209,10 +222,12 @@ static void follow_cutoff(struct flow_meter *m, struct flow *f, const struct met
 	if (packet->linktype != LINKTYPE_ETHERNET ||
 	        !shunt_read(packet->data, packet->data + packet->caplen, 0, 0, &frame))
 		return;
-	if (shunt_begins(&counted, &frame, packet->ts_ns))
+	if (shunt_begins(&counted, &frame, packet->ts_ns)) {
 		f->cut_bytes = 0;
+		f->cut_told = 0;
+	}
 	f->cut_bytes += packet->origlen;
-	if (f->cut_bytes >= m->cutoff_bytes)
+	if (has_cutoff(m, f, &frame.key, packet->ts_ns) && f->cut_bytes >= m->cutoff.bytes)
 		f->cut = 1;
 }
 
@@ -251,7 +266,7 @@ void flow_meter_decoded(struct flow_meter *m, const struct metered_packet *packe
 		        .segment = packet->segment};
 
 		f = add(m, &d->flows[i], &arrival);
-		if (i == 0 && f && m->cutoff_bytes)
+		if (i == 0 && f && m->cutoff.bytes)
 			follow_cutoff(m, f, packet);
 	}
 }

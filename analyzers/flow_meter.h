@@ -3,9 +3,10 @@
 // all that it points to, is valid during the call that hands it over.
 #pragma once
 
-#include "analyzers/dpi.h"
+#include "analyzers/app_set.h"
 #include "analyzers/flow_table.h"
 #include "analyzers/tcp_gap.h"
+#include "bpf/shunt.h"
 
 struct flow_meter_config {
 	uint32_t flows_max;
@@ -36,8 +37,15 @@ struct flow_meter;
 int flow_meter_new(const struct flow_meter_config *config, struct flow_meter **ret_meter); // 0 or -ENOMEM
 void flow_meter_free(struct flow_meter *m);
 
-// Flows of which a recording holds the first so many bytes (bpf/shunt.h) say so in their record. 0, as at first: none.
-void flow_meter_cutoff(struct flow_meter *m, uint64_t bytes);
+// Flows of which a recording holds the first so many bytes (bpf/shunt.h) say so in their record.
+struct flow_cutoff {
+	uint64_t bytes;             // 0, as at first: none
+	const struct app_set *apps; // only of these, once it is settled what a flow is; NULL: of all
+	// With apps; may be NULL. A flow is one of these, by a packet at that time: at first, and again as long as
+	// packets of it come, for whoever may not have heard it. False: say it again with the next.
+	bool (*tell)(void *user, const struct shunt_key *key, uint64_t ns);
+};
+void flow_meter_cutoff(struct flow_meter *m, const struct flow_cutoff *cutoff);
 
 struct metered_packet {
 	const uint8_t *data;

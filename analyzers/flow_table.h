@@ -28,7 +28,8 @@ struct flow {
 	uint8_t tcp_flags[FLOW_DIRECTIONS];
 	uint8_t icmp_type, icmp_code;
 	uint8_t segments_count : 2, segments_more : 1, closed : 1, has_ports : 1;
-	uint8_t cut : 1; // of whoever knows the cutoff: it is reached, so that its end need not be seen
+	uint8_t cut : 1;      // of whoever knows the cutoff: it is reached, so that its end need not be seen
+	uint8_t cut_told : 1; // likewise: that it is a flow with a cutoff
 	uint64_t cut_bytes;
 	// Of whoever looks into the packets: the table keeps them with the flow, and zero for a new one.
 	uint8_t app_packets;

@@ -6,7 +6,6 @@
 // driver for the VLAN tag that is not in the frame, and for the NIC's time; the kernel (6.8) allows that in native mode
 // only, to a program bound to a device.
 #include "xdp_take.h"
-#include "shunt.h"
 
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -16,7 +15,8 @@
 
 // Written by the driver before it loads: what is not asked for is cut out by the kernel's verifier.
 const volatile __u64 cutoff_bytes;
-const volatile __u32 has_frags; // a frame may lie in several buffers (Linux 5.18)
+const volatile __u32 only_named; // only flows of which the recorder says so are left out beyond the cutoff
+const volatile __u32 has_frags;  // a frame may lie in several buffers (Linux 5.18)
 
 // Written by the driver through its mapping. 0: every frame goes on to the stack, as if there were no program.
 volatile __u32 taking;
@@ -34,8 +34,18 @@ struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, SHUNT_FLOWS);
 	__uint(key_size, sizeof(struct shunt_key));
-	__uint(value_size, sizeof(struct shunt_flow));
+	__uint(value_size, sizeof(struct xdp_take_flow));
 } flows SEC(".maps");
+
+// With only_named: the numbers of flows that are to be left out, each in the place of its lowest bits. Written by the
+// recorder through its mapping; one that another has taken the place of is recorded on.
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, SHUNT_FLOWS);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(__u64));
+} named SEC(".maps");
 
 #ifdef XDP_TAKE_TAGS
 // Written by the driver before it attaches.
@@ -62,29 +72,47 @@ static __always_inline void ask_driver(struct xdp_md *ctx, struct xdp_take_note 
 }
 #endif
 
+// 64 random bits: no two flows get the same.
+static __always_inline __u64 draw_number(void)
+{
+	return only_named ? (__u64)bpf_get_prandom_u32() << 32 | bpf_get_prandom_u32() : 0;
+}
+
+static __always_inline int is_named(__u64 number)
+{
+	__u32 index = (__u32)number % SHUNT_FLOWS;
+	const volatile __u64 *is = bpf_map_lookup_elem(&named, &index);
+
+	return is && number && *is == number;
+}
+
 // Adds the frame to its flow, or says 1: the flow has reached the cutoff. Two CPUs that meet in one flow may both
 // record a frame where one would have been left out, and each byte that counts was given to the socket.
-static __always_inline int is_beyond(struct xdp_md *ctx, const struct xdp_take_note *note, __u64 bytes)
+static __always_inline int is_beyond(struct xdp_md *ctx, struct xdp_take_note *note, __u64 bytes)
 {
 	const __u8 *at = (const __u8 *)(long)ctx->data, *end = (const __u8 *)(long)ctx->data_end;
-	struct shunt_flow *flow, begun = {};
+	struct xdp_take_flow *flow, begun = {};
 	struct shunt_frame frame;
 
 	if (!shunt_read(at, end, note->vlan_tpid, note->vlan_tci, &frame))
 		return 0;
 	flow = bpf_map_lookup_elem(&flows, &frame.key);
 	if (!flow) {
-		begun.bytes = bytes;
-		begun.last_ns = note->mono_ns;
+		begun.counted.bytes = bytes;
+		begun.counted.last_ns = note->mono_ns;
+		begun.number = note->flow = draw_number();
 		bpf_map_update_elem(&flows, &frame.key, &begun, BPF_NOEXIST);
 		return 0;
 	}
-	if (shunt_begins(flow, &frame, note->mono_ns))
-		flow->bytes = 0;
-	flow->last_ns = note->mono_ns;
-	if (shunt_beyond(flow, &frame, cutoff_bytes))
+	if (shunt_begins(&flow->counted, &frame, note->mono_ns)) {
+		flow->counted.bytes = 0;
+		flow->number = draw_number();
+	}
+	flow->counted.last_ns = note->mono_ns;
+	note->flow = flow->number;
+	if (shunt_beyond(&flow->counted, &frame, cutoff_bytes) && (!only_named || is_named(note->flow)))
 		return 1;
-	__sync_fetch_and_add(&flow->bytes, bytes);
+	__sync_fetch_and_add(&flow->counted.bytes, bytes);
 	return 0;
 }
 

@@ -20,6 +20,7 @@ struct packet {
 	uint32_t lane;      // index into this source's lanes
 	uint16_t vlan_tpid; // host order; not 0: a tag the kernel took out, to be put back behind the MAC addresses
 	uint16_t vlan_tci;  // host order
+	uint64_t flow;      // of a driver that shunts what it is told: its number of the flow; 0: none
 };
 
 // A stream of packets of one interface and link type. Fixed once it is visible.
@@ -69,6 +70,9 @@ struct source_ops {
 	int (*stats)(struct source *s, unsigned lane, struct source_stats *ret_stats);
 	// What the driver has left out of one lane; NULL or -ENOTSUP: it leaves nothing out. No system call.
 	int (*shunted)(struct source *s, unsigned lane, struct source_shunted *ret_shunted);
+	// Of a driver that shunts what it is told: from now on it leaves out what this flow sends beyond the cutoff. No
+	// system call.
+	void (*shunt)(struct source *s, uint64_t flow);
 	// Stops intake: after it, recv returns what had already arrived and then -ENODATA. Any thread.
 	void (*interrupt)(struct source *s);
 	// Closes and frees.
@@ -85,9 +89,10 @@ struct source {
 	char name[1024];  // path or interface
 	char detail[384]; // driver, offloads, mode: for the ledger
 	struct source_end end;
-	bool tells_direction;  // of every packet, in packet.flags
-	bool shunts;           // it does leave out what flows send beyond the cutoff: the recorder need not
-	bool own_queue;        // takes one queue of the interface: frames of a queue without a source go past all
+	bool tells_direction; // of every packet, in packet.flags
+	bool shunts;          // it does leave out what flows send beyond the cutoff, and numbers flows where it must be
+	                      // told of which: the recorder need not
+	bool own_queue;       // takes one queue of the interface: frames of a queue without a source go past all
 	uint64_t kernel_times; // frames that have the kernel's time though the NIC's was asked for; written by recv
 	uint32_t frame_max;    // longest frame that the driver can take; 0: no limit
 };
@@ -113,7 +118,8 @@ struct source_live_config {
 	unsigned tap;          // enum tap, 0: whatever the driver does
 	bool busy_poll;        // never sleep
 	bool nic_time;         // the NIC's time stamps, or a refusal
-	uint64_t cutoff_bytes; // the driver may leave out what flows send beyond (bpf/shunt.h); 0: it must not
+	uint64_t cutoff_bytes; // the driver may leave out what flows send beyond (bpf/shunt.h); 0: it must not ...
+	bool cutoff_told;      // ... but of flows that it is told; it numbers them all
 	unsigned direction;    // 1 in, 2 out: the recorder will refuse the others by packet.flags; 0: both
 };
 #define SOURCES_PER_INTERFACE_MAX 64u

@@ -10,20 +10,10 @@
 #define NEAR_MAX 5u
 #define NAME_MAX_LEN 31u // longer ones are not compared
 
-static bool is_word(const char *known, const char *name, size_t len)
-{
-	return known && strlen(known) == len && strncasecmp(known, name, len) == 0;
-}
-
 static bool knows(struct dpi *dpi, const char *name, size_t len)
 {
 	// What `flows` shows for flows that nobody could tell.
-	if (is_word("failed", name, len))
-		return true;
-	for (unsigned i = 0; i < DPI_APPS_MAX; i++)
-		if (is_word(dpi_app_name(dpi, i), name, len))
-			return true;
-	return false;
+	return (len == 6 && strncasecmp("failed", name, len) == 0) || app_find(dpi, name, len) >= 0;
 }
 
 // Levenshtein's distance, whatever the letters' case.

@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-#include "analyzers/dpi.h"
+#include "analyzers/app_set.h"
 
 #define APP_NAMES_NEAR_LEN 160u
 

@@ -27,6 +27,20 @@ static int prepare(struct flow_reading *r)
 	return error < 0 ? error : flow_bank_new(c, 1, &r->bank);
 }
 
+// As of the recording. A name that this library does not know is of no flow.
+static void set_cutoff(struct flow_reading *r, struct flow_bank *bank)
+{
+	struct flow_cutoff cutoff = {.bytes = r->report->cutoff_bytes};
+	const char *name;
+
+	if (r->report->cutoff_apps) {
+		cutoff.apps = &r->apps;
+		if (flow_bank_dpi(bank))
+			app_set_read(&r->apps, flow_bank_dpi(bank), r->report->cutoff_apps, &name);
+	}
+	flow_bank_cutoff(bank, &cutoff);
+}
+
 int flow_reading_open(
         struct flow_reading *r, const struct recording_dir *dir, const struct flow_filter *filter, struct error *e)
 {
@@ -48,7 +62,7 @@ int flow_reading_open(
 		return error == -EINVAL ? -EIO : error;
 	error = segment_list_read(dir, &r->list, &r->report);
 	if (error == 0)
-		flow_bank_cutoff(r->bank, r->report->cutoff_bytes);
+		set_cutoff(r, r->bank);
 	return error < 0 ? error_set(e, error, "cannot read its ledger: %s", strerror(-error)) : 0;
 }
 
@@ -101,7 +115,7 @@ static int take_begin(void *user, uint32_t threads, uint64_t seed)
 	error = flow_bank_new(&r->config, threads, &bank);
 	if (error < 0)
 		return error;
-	flow_bank_cutoff(bank, r->report->cutoff_bytes);
+	set_cutoff(r, bank);
 	flow_reading_stats(r, &r->before);
 	flow_bank_free(r->bank);
 	r->bank = bank;

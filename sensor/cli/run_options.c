@@ -159,28 +159,6 @@ static int keep(const char *value, struct run_options *o, struct error *e)
 	return 0;
 }
 
-// 10M, and 10MB, which is the same here.
-static int cutoff(const char *value, uint64_t *ret_bytes, struct error *e)
-{
-	size_t len = strcspn(value, ":");
-	char size[32];
-
-	if (value[len] == ':')
-		return error_set(e, -EINVAL,
-		        "cutoff: \"%s\": a cutoff for one application is not in this version; give a size such as 10M, "
-		        "for every flow",
-		        value);
-	if (len >= 2 && value[len - 1] == 'B' && (value[len - 2] < '0' || value[len - 2] > '9'))
-		len--;
-	if (len >= sizeof(size))
-		len = 0;
-	memcpy(size, value, len);
-	size[len] = '\0';
-	if (quantity_size(size, ret_bytes) < 0 || *ret_bytes == 0)
-		return error_set(e, -EINVAL, "cutoff: \"%s\" is not a size such as 64K, 10M, 1G", value);
-	return 0;
-}
-
 static int min_free(const char *value, struct run_options *o, struct error *e)
 {
 	size_t len = strlen(value);
@@ -274,7 +252,7 @@ int run_options_set(struct run_options *o, const char *name, const char *value, 
 	if (strcmp(name, "keep") == 0 && strcmp(o->verb, "capture") == 0)
 		return keep(value, o, e);
 	if (strcmp(name, "cutoff") == 0 && strcmp(o->verb, "capture") == 0)
-		return cutoff(value, &o->cutoff_bytes, e);
+		return cutoff_option_set(&o->cutoff, value, e);
 	if (strcmp(name, "min-free") == 0 && strcmp(o->verb, "capture") == 0)
 		return min_free(value, o, e);
 	if (strcmp(name, "flush-ms") == 0)
@@ -410,7 +388,6 @@ int run_options_job(const struct run_options *o, enum job_kind kind, unsigned so
 	job->ring_bytes = o->ring_mib << 20;
 	job->keep_bytes = o->keep_bytes;
 	job->keep_ns = o->keep_ns;
-	job->cutoff_bytes = o->cutoff_bytes;
 	job->min_free = min_free_bytes(o, job->recording);
 	if (job->keep_bytes && job->keep_bytes < 2 * job->segment_bytes) {
 		free(job);
@@ -448,6 +425,8 @@ int run_options_job(const struct run_options *o, enum job_kind kind, unsigned so
 	job->role_uid[JOB_FLOWLOG] = role_uid("sealtap-flowlog", FLOWLOG_UID);
 	job->role_uid[JOB_EXPORTER] = run_exporter_uid();
 	r = export_options_job(&o->export, job->flows, job, e);
+	if (r == 0)
+		r = cutoff_option_job(&o->cutoff, job, e);
 	if (r < 0) {
 		free(job);
 		return r;

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "sensor/cli/cutoff_option.h"
 #include "sensor/cli/export_options.h"
 #include "sensor/ipc/job.h"
 
@@ -48,7 +49,7 @@ struct run_options {
 	uint64_t keep_ns;
 	uint64_t min_free; // bytes, or, when this is not 0:
 	uint64_t min_free_percent;
-	uint64_t cutoff_bytes;        // 0: none
+	struct cutoff_option cutoff;
 	struct export_options export; // of capture
 };
 

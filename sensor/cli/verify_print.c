@@ -162,9 +162,10 @@ static void print_facts(const struct verify_report *r)
 		       " files, what the inspector said at the time and no evidence of it\n",
 		        r->flow_records, r->flow_files);
 	if (r->cutoff_bytes > 0)
-		printf("  cutoff        %" PRIu64 " bytes of each flow are recorded; %" PRIu64 " frames of %" PRIu64
+		printf("  cutoff        %" PRIu64 " bytes of each flow%s%s are recorded; %" PRIu64 " frames of %" PRIu64
 		       " bytes beyond it are not\n",
-		        r->cutoff_bytes, r->totals.shunted, r->shunted_bytes);
+		        r->cutoff_bytes, r->cutoff_apps ? " of " : "", r->cutoff_apps ? r->cutoff_apps : "",
+		        r->totals.shunted, r->shunted_bytes);
 	printf("  counted       %" PRIu64 " received, %" PRIu64 " recorded, %" PRIu64 " filtered, %" PRIu64 " dropped",
 	        r->totals.received, r->totals.recorded, r->totals.filtered, dropped);
 	if (r->totals.driver_mask & COUNTERS_DRIVER_DROPPED)
@@ -331,6 +332,8 @@ json_t *verify_json(const struct series_member *m)
 	if (r->cutoff_bytes > 0) {
 		json_object_set_new(o, "cutoff_bytes", json_u64(r->cutoff_bytes));
 		json_object_set_new(o, "shunted_bytes", json_u64(r->shunted_bytes));
+		if (r->cutoff_apps)
+			json_object_set_new(o, "cutoff_apps", json_string(r->cutoff_apps));
 	}
 	json_object_set_new(o, "stored_bytes", json_integer((json_int_t)r->stored_bytes));
 	json_object_set_new(o, "closed", json_boolean(r->closed));

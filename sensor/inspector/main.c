@@ -76,7 +76,9 @@ static int worker_open(struct worker *w, const struct inspection *i, uint32_t in
 	teller_init(&w->teller, INSPECTOR_FLOWS_FD, job->kind == JOB_INGEST ? PATIENCE_FILE_MS : PATIENCE_MS);
 	r = flow_meter_new(&config, &w->meter);
 	if (r == 0)
-		flow_meter_cutoff(w->meter, job->cutoff_bytes);
+		flow_meter_cutoff(w->meter, &(struct flow_cutoff){.bytes = job->cutoff_bytes,
+		                                    .apps = job->cutoff_apps[0] ? &i->apps : NULL,
+		                                    .tell = worker_claim});
 	return r;
 }
 
@@ -88,6 +90,7 @@ int main(void)
 	const struct job *job;
 	struct loans *loans = NULL;
 	struct pool pool;
+	const char *name;
 	struct error e = {0};
 	int failed = 0;
 
@@ -109,6 +112,10 @@ int main(void)
 	for (uint32_t i = 0; i < inspection.workers; i++)
 		if (worker_open(&workers[i], &inspection, i, job) < 0)
 			return fail("out of memory for the flow tables");
+	// The command line has looked at every name.
+	if (job->cutoff_apps[0] &&
+	        app_set_read(&inspection.apps, flow_meter_dpi(workers[0].meter), job->cutoff_apps, &name) > 0)
+		return fail("the cutoff is for an application that the library does not know");
 	sandbox.uid = job->role_uid[JOB_INSPECTOR];
 	if (sandbox_enter(&sandbox, &e) < 0)
 		return fail(e.text);

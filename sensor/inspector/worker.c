@@ -17,6 +17,22 @@ void worker_record(void *user, const struct flow_record *record)
 	teller_record(&w->teller, record);
 }
 
+bool worker_claim(void *user, const struct shunt_key *key, uint64_t ns)
+{
+	struct worker *w = user;
+	const struct inspection *i = w->inspection;
+	struct loan_claims *to = &i->reply->claims[w->index];
+	const uint32_t told = atomic_load_explicit(&to->told, memory_order_relaxed);
+
+	// Acquire: what was there before has been read (pairs with the release in claims_carry).
+	if (told - atomic_load_explicit(&i->loans->heard[w->index], memory_order_acquire) >= LOAN_CLAIMS)
+		return false;
+	to->ring[told & (LOAN_CLAIMS - 1)] = (struct loan_claim){.key = *key, .ns = ns};
+	// Release: it is written (pairs with the acquire in claims_carry).
+	atomic_store_explicit(&to->told, told + 1, memory_order_release);
+	return true;
+}
+
 static uint32_t get32(const uint8_t *at)
 {
 	uint32_t value;

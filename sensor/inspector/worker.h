@@ -17,8 +17,9 @@ struct inspection { // what all workers share; none writes to it
 	uint32_t blocks;
 	uint32_t inspector; // which one this is
 	uint32_t workers;
-	uint64_t seed; // of tables and shares; 63 bits
-	int parent;    // process
+	uint64_t seed;       // of tables and shares; 63 bits
+	struct app_set apps; // with a cutoff
+	int parent;          // process
 };
 
 struct worker {
@@ -33,4 +34,6 @@ struct worker {
 
 // Of a record that flow_meter ends.
 void worker_record(void *worker, const struct flow_record *record);
+// Of a flow with a cutoff: false while the recorder has not heard what was said before.
+bool worker_claim(void *worker, const struct shunt_key *key, uint64_t ns);
 void *worker_main(void *worker);

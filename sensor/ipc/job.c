@@ -57,7 +57,8 @@ static bool job_valid(const struct job *job, size_t size)
 	        size != job_size(job) || (job->kind != JOB_CAPTURE && job->kind != JOB_INGEST))
 		return false;
 	if (!ENDS(job->recording) || !ENDS(job->sensor) || !ENDS(job->reference) || !ENDS(job->operator_name) ||
-	        !ENDS(job->driver) || !ENDS(job->driver_args) || !ENDS(job->filter) || !ENDS(job->command_line))
+	        !ENDS(job->driver) || !ENDS(job->driver_args) || !ENDS(job->filter) || !ENDS(job->cutoff_apps) ||
+	        !ENDS(job->command_line))
 		return false;
 	for (unsigned i = 0; i < job->source_count; i++)
 		if (!ENDS(job->source[i].name))

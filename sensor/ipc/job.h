@@ -81,6 +81,7 @@ struct job {
 	char driver[16]; // of a capture
 	char driver_args[2048];
 	char filter[4096];
+	char cutoff_apps[400]; // whose flows the cutoff is for, with commas between; empty: all flows
 	char command_line[2048];
 	struct job_source source[];
 };

@@ -8,16 +8,21 @@
 // Loans are entries of a ring, in the order of their numbers; each worker of the inspector goes through all of them and
 // says how far it has come. So nothing comes back but numbers, and a number is either within what is on loan or a lie.
 // What is on loan, and to whom, stands in the recorder's own memory (recorder/lender.c).
+//
+// With a cutoff for some applications, each worker also says which flows are of one of these, in a ring of its own. The
+// recorder holds that against what it has counted itself (recorder/shunt_table.h).
 #pragma once
 
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "bpf/shunt.h"
 #include "sealtap/error.h"
 
 #define LOANS_MAX 4096u // on loan at once; a power of two
 #define LOAN_WORKERS_MAX 16u
+#define LOAN_CLAIMS 256u      // of a worker, that the recorder has not heard; a power of two
 #define LOAN_NOBODY 0u        // no inspector at present
 #define LOAN_NEVER UINT32_MAX // nor will there be one
 
@@ -51,8 +56,9 @@ struct loans {
 	// For the status. Every block is one or the other.
 	_Atomic uint64_t lent_blocks, lent_packets;
 	_Atomic uint64_t shed_blocks, shed_packets;
-	_Alignas(64) _Atomic uint32_t tail; // number behind the newest; release, pairs with loan_wait's acquire
-	_Atomic uint32_t bell;              // grows with each thing to be seen above; a futex
+	_Alignas(64) _Atomic uint32_t tail;       // number behind the newest; release, pairs with loan_wait's acquire
+	_Atomic uint32_t bell;                    // grows with each thing to be seen above; a futex
+	_Atomic uint32_t heard[LOAN_WORKERS_MAX]; // claims of each worker; release, pairs with worker_claim's acquire
 	_Alignas(64) struct loan ring[LOANS_MAX];
 };
 
@@ -64,10 +70,23 @@ struct loan_worker {
 	_Atomic uint64_t acked_bytes, missed_bytes; // analyzers/tcp_gap.h
 };
 
+// A flow is of an application with a cutoff.
+struct loan_claim {
+	struct shunt_key key;
+	uint32_t zero;
+	uint64_t ns; // of the packet by which that is known
+};
+
+struct loan_claims {
+	_Alignas(64) _Atomic uint32_t told; // so many so far; release
+	struct loan_claim ring[LOAN_CLAIMS];
+};
+
 struct loan_reply {
 	_Atomic uint32_t inspector; // which one this is: written by the supervisor before its start
 	_Atomic uint32_t ready;     // which one has begun to look
 	struct loan_worker worker[LOAN_WORKERS_MAX];
+	struct loan_claims claims[LOAN_WORKERS_MAX];
 };
 
 // Supervisor. Descriptors of the two, and of struct loans one that permits no writing.

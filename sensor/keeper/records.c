@@ -125,6 +125,8 @@ int keeper_record_open(struct keeper *k, uint64_t origin_seq, const uint8_t orig
 		json_object_set_new(fields, "places", json_integer((json_int_t)job->places));
 	if (fields && job->cutoff_bytes)
 		json_object_set_new(fields, "cutoff_bytes", json_u64(job->cutoff_bytes));
+	if (fields && job->cutoff_bytes && job->cutoff_apps[0])
+		json_object_set_new(fields, "cutoff_apps", text(job->cutoff_apps));
 	clock_read(&now);
 	return append_now(k, &now, "open", fields);
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "sealtap/block.h"
+#include "sensor/recorder/claims.h"
 
 #define INDEX(number) ((number) & (LOANS_MAX - 1))
 
@@ -79,12 +80,19 @@ static bool attach(struct lender *l)
 		if (now == LOAN_NOBODY || l->head != l->tail)
 			return false;
 		l->inspector = now;
+		if (l->config.claims)
+			claims_begin(l->config.claims);
 		atomic_store(&s->ending, LOAN_GOES_ON);
 		atomic_store(&s->first, l->tail);
 		atomic_store(&s->attached, now);
 		loans_ring(s);
 	}
 	return now != LOAN_NOBODY && atomic_load(&s->refused) != now;
+}
+
+static void refuse(struct lender *l)
+{
+	atomic_store(&l->config.loans->refused, l->inspector);
 }
 
 // How many of the oldest loans all workers are through with; none when what one says cannot be.
@@ -98,7 +106,7 @@ static uint32_t through(struct lender *l)
 		int32_t of_worker = (int32_t)(done - l->head);
 
 		if (of_worker > on_loan) {
-			atomic_store(&l->config.loans->refused, l->inspector);
+			refuse(l);
 			return 0;
 		}
 		if (of_worker < least)
@@ -172,6 +180,8 @@ static bool take_back(struct lender *l, uint32_t *ret_block)
 
 	if (there)
 		lend_waiting(l);
+	if (there && l->config.claims && !claims_carry(l->config.claims))
+		refuse(l);
 	for (; count > 0; count--) {
 		struct lent *lent = &l->lent[INDEX(l->head++)];
 

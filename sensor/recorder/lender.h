@@ -16,15 +16,17 @@
 #include "sensor/ipc/loan.h"
 
 struct lender;
+struct claims;
 
 struct lender_config {
 	struct loans *loans;
 	const struct loan_reply *reply;
-	uint32_t workers;  // of the inspector
-	uint32_t blocks;   // of the pool
-	uint32_t rx_count; // RX threads that they belong to ...
-	uint32_t share;    // ... and how many to each
-	bool lossless;     // wait instead of shedding
+	uint32_t workers;      // of the inspector
+	uint32_t blocks;       // of the pool
+	uint32_t rx_count;     // RX threads that they belong to ...
+	uint32_t share;        // ... and how many to each
+	bool lossless;         // wait instead of shedding
+	struct claims *claims; // NULL: the inspector is not asked for any
 };
 
 int lender_new(const struct lender_config *config, struct lender **ret_lender); // 0 or -ENOMEM

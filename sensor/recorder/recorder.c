@@ -12,6 +12,7 @@
 
 #include "sensor/filter/filter.h"
 #include "sensor/ipc/roles.h"
+#include "sensor/recorder/claims.h"
 #include "sensor/recorder/lender.h"
 #include "sensor/recorder/machine.h"
 #include "sensor/recorder/notary.h"
@@ -60,6 +61,7 @@ static int open_interface(const struct job *job, unsigned index, struct source *
 	        .nic_time = job->nic_time,
 	        // Of a filtered flow only what the filter takes counts, and no driver knows that.
 	        .cutoff_bytes = job->filter[0] ? 0 : job->cutoff_bytes,
+	        .cutoff_told = !job->filter[0] && job->cutoff_apps[0],
 	};
 	const struct live_driver *driver = live_driver_find(job->driver);
 	int n;
@@ -163,11 +165,12 @@ static int rx_init(struct recorder *r, unsigned index)
 	rx->share = rx->stack_size;
 	atomic_store(&rx->stacked, rx->stack_size);
 	rx->source_count = r->job->kind == JOB_INGEST ? r->source_count : 1;
-	if (r->job->cutoff_bytes == 0 || r->source[rx->first_source]->shunts)
+	rx->driver_shunts = r->source[rx->first_source]->shunts;
+	if (r->job->cutoff_bytes == 0 || (rx->driver_shunts && !r->job->cutoff_apps[0]))
 		return 0;
 	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
 		return -EIO;
-	return shunt_table_new(SHUNT_FLOWS, seed, &rx->shunt);
+	return shunt_table_new(SHUNT_FLOWS, seed, rx->driver_shunts, &rx->shunt);
 }
 
 static int channel_init(struct recorder *r, struct channel *c)
@@ -211,7 +214,11 @@ static int open_lender(struct recorder *r, struct error *e)
 	if (result < 0)
 		return result;
 	config.reply = reply;
-	result = lender_new(&config, &r->lender);
+	if (r->job->cutoff_apps[0])
+		result = claims_new(config.loans, reply, config.workers, r->rx_count, &r->claims);
+	config.claims = r->claims;
+	if (result == 0)
+		result = lender_new(&config, &r->lender);
 	return result < 0 ? error_set(e, result, "out of memory for loans") : 0;
 }
 
@@ -294,6 +301,7 @@ void recorder_free(struct recorder *r)
 		notary_free(r->place[i].notary);
 	}
 	lender_free(r->lender);
+	claims_free(r->claims);
 	segment_table_free(r->segments);
 	for (unsigned i = 0; r->rx && i < r->rx_count; i++) {
 		for (unsigned p = 0; p < r->place_count; p++)

@@ -62,6 +62,7 @@ struct recorder;
 struct writer;
 struct notary;
 struct lender;
+struct claims;
 
 // A disk that segments lie on, and its threads: when it stalls or is full, that is in the way of its own lanes only.
 struct place {
@@ -113,6 +114,7 @@ struct rx {
 	uint32_t share;            // blocks of this thread
 	struct rx_lane *lane;      // of the source under way
 	struct shunt_table *shunt; // flows and what of each was recorded; NULL: no cutoff, or the driver sees to it
+	bool driver_shunts;        // ... but must be told of which flows: the table knows their numbers
 	unsigned lane_count;
 	_Atomic uint64_t raw_bytes; // for the status
 	_Atomic uint64_t taken;     // blocks, for the status
@@ -165,6 +167,7 @@ struct recorder {
 	_Atomic unsigned places_lost;
 	struct segment_table *segments;
 	struct lender *lender; // NULL: nobody inspects
+	struct claims *claims; // NULL: a cutoff is for all flows, or there is none
 
 	pthread_mutex_t keeper_mutex; // one request and its answer at a time
 	pthread_mutex_t lanes_mutex;  // numbering of new lanes

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "sensor/filter/filter.h"
+#include "sensor/recorder/claims.h"
 #include "sensor/recorder/clock.h"
 #include "sensor/recorder/recorder.h"
 
@@ -212,12 +213,20 @@ static __attribute__((noinline)) bool shunt(struct rx *rx, struct rx_lane *lane,
         uint32_t caplen, uint32_t origlen, struct shunt_flow **ret_flow)
 {
 	struct shunt_frame frame;
+	struct shunt_known *known;
 
 	if (lane->shared->linktype != LINKTYPE_ETHERNET ||
 	        !shunt_read(p->data, p->data + caplen, p->vlan_tpid, p->vlan_tci, &frame))
 		return false;
-	*ret_flow = shunt_table_flow(rx->shunt, &frame, p->ts_ns);
-	if (!shunt_beyond(*ret_flow, &frame, rx->recorder->job->cutoff_bytes))
+	if (rx->driver_shunts) {
+		if (p->flow)
+			shunt_table_follow(rx->shunt, &frame, p->flow, p->ts_ns);
+		return false;
+	}
+	known = shunt_table_flow(rx->shunt, &frame, p->ts_ns);
+	*ret_flow = &known->flow;
+	if (!shunt_beyond(&known->flow, &frame, rx->recorder->job->cutoff_bytes) ||
+	        (rx->recorder->claims && !known->named))
 		return false;
 	count_shunted(lane, 1, origlen, p->ts_ns, p->ts_ns);
 	return true;
@@ -298,6 +307,17 @@ static inline bool append_packet(struct rx *rx, struct rx_lane *lane, const stru
 	if (flow)
 		flow->bytes += origlen;
 	return true;
+}
+
+// What the inspector has said meanwhile: which flows are of an application with a cutoff.
+static void hear(struct rx *rx, struct source *s)
+{
+	struct loan_claim claim;
+	uint64_t number;
+
+	while (claims_take(rx->recorder->claims, rx->index, &claim))
+		if (shunt_table_name(rx->shunt, &claim.key, claim.ns, &number) && number)
+			s->ops->shunt(s, number);
 }
 
 // Gives lanes that the source has found meanwhile their numbers, or their old ones after a restart.
@@ -470,6 +490,8 @@ static int run_source(struct rx *rx, uint32_t index)
 			result = n == -ENODATA ? 0 : n;
 			break;
 		}
+		if (r->claims)
+			hear(rx, s);
 		if (n > 0) {
 			bool more = append_batch(rx, batch, (unsigned)n, live);
 

@@ -6,7 +6,8 @@
 #include <string.h>
 
 #define WAYS 8u
-#define TICK_SHIFT 24 // of the time of last use: 17 ms, so that 32 bits last for two years
+#define TICK_SHIFT 24  // of the time of last use: 17 ms, so that 32 bits last for two years
+#define BEGUN_SHIFT 20 // of the time of the first frame: 1 ms
 
 // One cache line tells whether a flow is here.
 struct bucket {
@@ -15,22 +16,18 @@ struct bucket {
 };
 _Static_assert(sizeof(struct bucket) == 64, "a cache line");
 
-struct entry {
-	struct shunt_key key;
-	uint32_t pad;
-	struct shunt_flow flow;
-};
-_Static_assert(sizeof(struct entry) == 64, "a cache line");
+_Static_assert(sizeof(struct shunt_known) == 64, "a cache line");
 _Static_assert(sizeof(struct shunt_key) == 44, "no padding: it is hashed and compared as bytes");
 
 struct shunt_table {
 	struct bucket *bucket;
-	struct entry *entry; // WAYS of each bucket
+	struct shunt_known *known; // WAYS of each bucket
+	uint64_t *number;          // of each; NULL: the driver gives none
 	uint64_t mask;
 	uint64_t seed;
 };
 
-int shunt_table_new(uint32_t flows, uint64_t seed, struct shunt_table **ret_table)
+int shunt_table_new(uint32_t flows, uint64_t seed, bool numbered, struct shunt_table **ret_table)
 {
 	struct shunt_table *t = calloc(1, sizeof(*t));
 	size_t buckets = flows / WAYS;
@@ -38,14 +35,17 @@ int shunt_table_new(uint32_t flows, uint64_t seed, struct shunt_table **ret_tabl
 	if (!t)
 		return -ENOMEM;
 	t->bucket = aligned_alloc(64, buckets * sizeof(*t->bucket));
-	t->entry = aligned_alloc(64, buckets * WAYS * sizeof(*t->entry));
-	if (!t->bucket || !t->entry) {
+	t->known = aligned_alloc(64, buckets * WAYS * sizeof(*t->known));
+	t->number = numbered ? aligned_alloc(64, buckets * WAYS * sizeof(*t->number)) : NULL;
+	if (!t->bucket || !t->known || (numbered && !t->number)) {
 		shunt_table_free(t);
 		return -ENOMEM;
 	}
 	// Touched here, so that no page comes while frames do.
 	memset(t->bucket, 0, buckets * sizeof(*t->bucket));
-	memset(t->entry, 0, buckets * WAYS * sizeof(*t->entry));
+	memset(t->known, 0, buckets * WAYS * sizeof(*t->known));
+	if (numbered)
+		memset(t->number, 0, buckets * WAYS * sizeof(*t->number));
 	t->mask = buckets - 1;
 	t->seed = seed;
 	*ret_table = t;
@@ -57,7 +57,8 @@ void shunt_table_free(struct shunt_table *t)
 	if (!t)
 		return;
 	free(t->bucket);
-	free(t->entry);
+	free(t->known);
+	free(t->number);
 	free(t);
 }
 
@@ -96,26 +97,85 @@ static unsigned victim(const struct bucket *b, uint32_t now)
 	return oldest;
 }
 
-struct shunt_flow *shunt_table_flow(struct shunt_table *t, const struct shunt_frame *frame, uint64_t now_ns)
+// WAYS when the flow is not here.
+static inline unsigned find(const struct shunt_table *t, uint64_t index, uint32_t tag, const struct shunt_key *key)
 {
-	const uint64_t h = hash(&frame->key, t->seed), index = h & t->mask;
-	const uint32_t tag = (uint32_t)(h >> 32) | 1, now = (uint32_t)(now_ns >> TICK_SHIFT);
-	struct bucket *b = &t->bucket[index];
-	struct entry *e = &t->entry[index * WAYS];
+	const struct bucket *b = &t->bucket[index];
 	unsigned i;
 
 	for (i = 0; i < WAYS; i++)
-		if (b->tag[i] == tag && memcmp(&e[i].key, &frame->key, sizeof(frame->key)) == 0)
+		if (b->tag[i] == tag && memcmp(&t->known[index * WAYS + i].key, key, sizeof(*key)) == 0)
 			break;
+	return i;
+}
+
+static inline uint32_t tag_of(uint64_t hashed)
+{
+	return (uint32_t)(hashed >> 32) | 1;
+}
+
+static inline uint32_t begun_at(uint64_t ns)
+{
+	return (uint32_t)(ns >> BEGUN_SHIFT) & (UINT32_MAX >> 1);
+}
+
+static inline void begin(struct shunt_known *k, uint64_t now_ns)
+{
+	k->begun = begun_at(now_ns);
+	k->named = 0;
+	k->flow.bytes = 0;
+}
+
+// The place of the frame's flow, which begins there when there is none.
+static inline uint64_t take_place(struct shunt_table *t, const struct shunt_key *key, uint64_t now_ns, bool *ret_is_new)
+{
+	const uint64_t h = hash(key, t->seed), index = h & t->mask;
+	const uint32_t now = (uint32_t)(now_ns >> TICK_SHIFT);
+	struct bucket *b = &t->bucket[index];
+	unsigned i = find(t, index, tag_of(h), key);
+
+	*ret_is_new = i == WAYS;
 	if (i == WAYS) {
 		i = victim(b, now);
-		b->tag[i] = tag;
-		e[i].key = frame->key;
-		e[i].flow = (struct shunt_flow){0, now_ns};
-	} else if (shunt_begins(&e[i].flow, frame, now_ns)) {
-		e[i].flow.bytes = 0;
+		b->tag[i] = tag_of(h);
+		t->known[index * WAYS + i].key = *key;
+		begin(&t->known[index * WAYS + i], now_ns);
 	}
 	b->used[i] = now;
-	e[i].flow.last_ns = now_ns;
-	return &e[i].flow;
+	return index * WAYS + i;
+}
+
+struct shunt_known *shunt_table_flow(struct shunt_table *t, const struct shunt_frame *frame, uint64_t now_ns)
+{
+	bool is_new;
+	struct shunt_known *k = &t->known[take_place(t, &frame->key, now_ns, &is_new)];
+
+	if (!is_new && shunt_begins(&k->flow, frame, now_ns))
+		begin(k, now_ns);
+	k->flow.last_ns = now_ns;
+	return k;
+}
+
+void shunt_table_follow(struct shunt_table *t, const struct shunt_frame *frame, uint64_t number, uint64_t now_ns)
+{
+	bool is_new;
+	const uint64_t at = take_place(t, &frame->key, now_ns, &is_new);
+
+	if (!is_new && t->number[at] != number)
+		begin(&t->known[at], now_ns);
+	t->number[at] = number;
+}
+
+bool shunt_table_name(struct shunt_table *t, const struct shunt_key *key, uint64_t ns, uint64_t *ret_number)
+{
+	const uint64_t h = hash(key, t->seed), index = h & t->mask;
+	const unsigned i = find(t, index, tag_of(h), key);
+	struct shunt_known *k = &t->known[index * WAYS + i];
+
+	// By 31 bits: a frame of the same millisecond may be one from before.
+	if (i == WAYS || (int32_t)((begun_at(ns) - k->begun) << 1) <= 0)
+		return false;
+	k->named = 1;
+	*ret_number = t->number ? t->number[index * WAYS + i] : 0;
+	return true;
 }

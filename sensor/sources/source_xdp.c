@@ -119,6 +119,7 @@ static void packet_from_desc(struct xdp_source *x, const struct xdp_desc *desc, 
 	p->caplen = desc->len < limit ? desc->len : (uint32_t)limit;
 	p->flags = desc->len >= 6 ? flags_of(x, frame) : 1;
 	p->lane = 0;
+	p->flow = note.flow;
 }
 
 // The descriptors of the frame that begins at at, and its bytes; 0 when they are not all among the next n, or the
@@ -238,6 +239,13 @@ static int xdp_shunted(struct source *s, unsigned lane, struct source_shunted *r
 	ret_shunted->frames = count_of((const uint64_t *)&slot->shunted);
 	ret_shunted->bytes = count_of((const uint64_t *)&slot->shunted_bytes);
 	return 0;
+}
+
+static void xdp_shunt(struct source *s, uint64_t flow)
+{
+	const struct xdp_source *x = (const struct xdp_source *)s;
+
+	__atomic_store_n(&x->shared->program.named[flow % SHUNT_FLOWS], flow, __ATOMIC_RELAXED);
 }
 
 static void wake_all(struct xdp_shared *shared)
@@ -425,6 +433,7 @@ const struct source_ops xdp_ops = {
         .release = xdp_release,
         .stats = xdp_stats,
         .shunted = xdp_shunted,
+        .shunt = xdp_shunt,
         .interrupt = xdp_interrupt,
         .close = xdp_source_close,
         .kind = "xdp",

@@ -37,6 +37,7 @@ struct xdp_program {
 	struct xdp_take_tags *with_tags;
 	volatile __u32 *taking;
 	struct xdp_take_slot *slots;
+	volatile __u64 *named; // numbers of flows that are to be left out; NULL: it is not told
 	int link_fd;
 	int sockets_fd;
 	int native_error; // why it is generic mode, 0 when native
@@ -45,9 +46,9 @@ struct xdp_program {
 };
 
 // frags: the program shall get frames that lie in several buffers (Linux 5.18). nic_time: with the NIC's time stamps,
-// or not at all. cutoff_bytes: it leaves out what flows send beyond; 0: nothing.
-int xdp_program_attach(struct xdp_program *p, const struct xdp_interface *i, bool frags, bool nic_time,
-        uint64_t cutoff_bytes, struct error *e);
+// or not at all. Of the config the cutoff counts, and whether it is told of which flows.
+int xdp_program_attach(struct xdp_program *p, const struct xdp_interface *i, bool frags,
+        const struct source_live_config *config, struct error *e);
 void xdp_program_detach(struct xdp_program *p);
 
 // Shared by the sources of an interface; freed with the last of them.

@@ -344,7 +344,7 @@ int source_xdp_open(const struct source_live_config *config, struct source **ret
 	if (r >= 0 && config->nic_time)
 		r = nic_time_start(shared->packet_fd, i.name, e);
 	if (r >= 0)
-		r = xdp_program_attach(&shared->program, &i, shared->frags, config->nic_time, config->cutoff_bytes, e);
+		r = xdp_program_attach(&shared->program, &i, shared->frags, config, e);
 	if (r >= 0)
 		r = xdp_interface_check_offloads(&i, shared->program.native, shared->program.tags, e);
 	while (r >= 0 && n < i.queues) {

@@ -5,6 +5,7 @@
 #include <linux/if_link.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -18,6 +19,8 @@
 
 // linux/bpf.h of 6.3: the program is made for one device, and may ask its driver about a frame.
 #define PROG_DEV_BOUND_ONLY (1u << 6)
+
+#define NAMED_BYTES (SHUNT_FLOWS * sizeof(__u64))
 
 static void describe_program(uint32_t id, char *name, size_t size)
 {
@@ -98,35 +101,52 @@ static int attach(struct xdp_program *p, int program_fd, const struct xdp_interf
 	return 0;
 }
 
-// The kernel reserves the whole map when it loads.
-static void size_flows(struct bpf_map *flows, uint64_t cutoff_bytes)
+// The kernel reserves whole maps when it loads.
+static void size_maps(struct bpf_map *flows, struct bpf_map *named, const struct source_live_config *c)
 {
-	if (!cutoff_bytes)
+	if (!c->cutoff_bytes)
 		bpf_map__set_max_entries(flows, 1);
+	if (!c->cutoff_told)
+		bpf_map__set_max_entries(named, 1);
+}
+
+static int map_named(struct xdp_program *p, const struct bpf_map *named, const struct source_live_config *c)
+{
+	void *at;
+
+	if (!c->cutoff_told)
+		return 0;
+	at = mmap(NULL, NAMED_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(named), 0);
+	if (at == MAP_FAILED)
+		return -errno;
+	p->named = at;
+	return 0;
 }
 
 // The program that asks for tags: Linux 6.8 and a driver with native mode. Any failure means the plain one.
 static int attach_with_tags(
-        struct xdp_program *p, const struct xdp_interface *i, __u32 flags, bool nic_time, uint64_t cutoff_bytes)
+        struct xdp_program *p, const struct xdp_interface *i, __u32 flags, const struct source_live_config *c)
 {
 	int r = -ENOMEM;
 
 	p->with_tags = xdp_take_tags__open();
 	if (p->with_tags) {
-		p->with_tags->rodata->cutoff_bytes = cutoff_bytes;
+		p->with_tags->rodata->cutoff_bytes = c->cutoff_bytes;
+		p->with_tags->rodata->only_named = c->cutoff_told;
 		p->with_tags->rodata->has_frags = flags != 0;
-		size_flows(p->with_tags->maps.flows, cutoff_bytes);
+		size_maps(p->with_tags->maps.flows, p->with_tags->maps.named, c);
 		bpf_program__set_ifindex(p->with_tags->progs.xdp_take, (uint32_t)i->index);
 		bpf_program__set_flags(p->with_tags->progs.xdp_take, PROG_DEV_BOUND_ONLY | flags);
 		r = xdp_take_tags__load(p->with_tags);
 	}
 	if (r == 0)
-		p->with_tags->bss->wants_nic_time = nic_time;
+		r = map_named(p, p->with_tags->maps.named, c);
+	if (r == 0)
+		p->with_tags->bss->wants_nic_time = c->nic_time;
 	if (r == 0)
 		r = attach(p, bpf_program__fd(p->with_tags->progs.xdp_take), i, XDP_FLAGS_DRV_MODE);
 	if (r < 0) {
-		xdp_take_tags__destroy(p->with_tags);
-		p->with_tags = NULL;
+		xdp_program_detach(p);
 		return r;
 	}
 	p->sockets_fd = bpf_map__fd(p->with_tags->maps.sockets);
@@ -135,8 +155,8 @@ static int attach_with_tags(
 	return 0;
 }
 
-static int attach_plain(
-        struct xdp_program *p, const struct xdp_interface *i, __u32 flags, uint64_t cutoff_bytes, struct error *e)
+static int attach_plain(struct xdp_program *p, const struct xdp_interface *i, __u32 flags,
+        const struct source_live_config *c, struct error *e)
 {
 	// A tap has native mode, but in many kernels no metadata area there, so a frame could not carry its time.
 	bool try_native = strcmp(i->kind, "tun") != 0;
@@ -145,12 +165,15 @@ static int attach_plain(
 	p->plain = xdp_take__open();
 	r = p->plain ? 0 : -errno;
 	if (r == 0) {
-		p->plain->rodata->cutoff_bytes = cutoff_bytes;
+		p->plain->rodata->cutoff_bytes = c->cutoff_bytes;
+		p->plain->rodata->only_named = c->cutoff_told;
 		p->plain->rodata->has_frags = flags != 0;
-		size_flows(p->plain->maps.flows, cutoff_bytes);
+		size_maps(p->plain->maps.flows, p->plain->maps.named, c);
 		bpf_program__set_flags(p->plain->progs.xdp_take, flags);
 		r = xdp_take__load(p->plain);
 	}
+	if (r == 0)
+		r = map_named(p, p->plain->maps.named, c);
 	if (r < 0) {
 		return error_set(e, r, "interface %s: the kernel does not load the XDP program: %s; %s", i->name,
 		        strerror(-r),
@@ -176,8 +199,8 @@ static int attach_plain(
 	return r;
 }
 
-int xdp_program_attach(struct xdp_program *p, const struct xdp_interface *i, bool frags, bool nic_time,
-        uint64_t cutoff_bytes, struct error *e)
+int xdp_program_attach(struct xdp_program *p, const struct xdp_interface *i, bool frags,
+        const struct source_live_config *config, struct error *e)
 {
 	__u32 flags = frags ? BPF_F_XDP_HAS_FRAGS : 0;
 	int r = refuse_other(i, e);
@@ -186,18 +209,18 @@ int xdp_program_attach(struct xdp_program *p, const struct xdp_interface *i, boo
 		return r;
 	// What other drivers answer when asked for a tag is not known: there tags must stay in the frame.
 	p->tags = strcmp(i->kind, "veth") == 0;
-	if (p->tags || nic_time) {
-		r = attach_with_tags(p, i, flags, nic_time, cutoff_bytes);
+	if (p->tags || config->nic_time) {
+		r = attach_with_tags(p, i, flags, config);
 		if (r == 0)
 			return 0;
 		p->tags = false;
-		if (nic_time)
+		if (config->nic_time)
 			return error_set(e, -ENOTSUP,
 			        "interface %s: the program cannot ask driver %s for the NIC's time: %s; it needs Linux "
 			        "6.8 and native mode: use --time kernel, or --driver afpacket",
 			        i->name, i->driver, strerror(-r));
 	}
-	return attach_plain(p, i, flags, cutoff_bytes, e);
+	return attach_plain(p, i, flags, config, e);
 }
 
 void xdp_program_detach(struct xdp_program *p)
@@ -205,6 +228,9 @@ void xdp_program_detach(struct xdp_program *p)
 	if (p->link_fd >= 0)
 		close(p->link_fd);
 	p->link_fd = -1;
+	if (p->named)
+		munmap((void *)p->named, NAMED_BYTES);
+	p->named = NULL;
 	xdp_take__destroy(p->plain);
 	xdp_take_tags__destroy(p->with_tags);
 	p->plain = NULL;

@@ -79,8 +79,8 @@ void report_capturing(struct run *run)
 		char cutoff[32];
 
 		size_text(job->cutoff_bytes, cutoff, sizeof(cutoff));
-		fprintf(stderr, "sealtap: of each TCP or UDP flow the first %s are recorded; the rest is counted\n",
-		        cutoff);
+		fprintf(stderr, "sealtap: of each TCP or UDP flow%s%s the first %s are recorded; the rest is counted\n",
+		        job->cutoff_apps[0] ? " of " : "", job->cutoff_apps, cutoff);
 	}
 }
 

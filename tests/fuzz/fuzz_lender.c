@@ -2,10 +2,12 @@
 // The lender against whatever an inspector may write into its reply, between any calls of the recorder and the
 // supervisor: each block comes back exactly once, and from an inspector that borrows not before all its workers say
 // that they are through with it and none says what cannot be; at most a quarter of each RX thread's blocks is on loan,
-// no refused inspector is lent anything, and when there is none, all comes back.
+// no refused inspector is lent anything, and when there is none, all comes back. Of claims none comes that was not
+// told, and whoever tells more than there is room for is refused.
 //
 // Input: a byte of settings, then commands of a byte, of which some take bytes of their own.
 #include "sealtap/block.h"
+#include "sensor/recorder/claims.h"
 #include "sensor/recorder/lender.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -19,6 +21,7 @@ struct world {
 	struct loans loans;
 	struct loan_reply reply;
 	struct lender *lender;
+	struct claims *claims;
 	uint32_t workers, inspectors;
 	bool lossless, out[BLOCKS];
 	uint32_t of_rx[RX];
@@ -64,6 +67,25 @@ static bool take_back(struct world *w)
 	return true;
 }
 
+// What has been told is heard now, unless somebody has told more than he could.
+static void hear(struct world *w)
+{
+	const uint32_t inspector = atomic_load(&w->loans.inspector);
+	struct loan_claim claim;
+	bool lied = false;
+
+	if (inspector != LOAN_NOBODY && inspector != LOAN_NEVER && atomic_load(&w->loans.attached) == inspector &&
+	        atomic_load(&w->loans.refused) != inspector)
+		for (uint32_t i = 0; i < w->workers; i++) {
+			const uint32_t told = atomic_load(&w->reply.claims[i].told);
+
+			lied |= told != atomic_load(&w->loans.heard[i]);
+		}
+	MUST(!lied);
+	for (unsigned i = 0; i < 4 && claims_take(w->claims, i % RX, &claim); i++)
+		MUST(claim.ns == 0);
+}
+
 static void lend(struct world *w, uint8_t which)
 {
 	const struct loan loan = {.kind = LOAN_BLOCK, .block = which % BLOCKS, .packets = 1};
@@ -107,8 +129,13 @@ static void command(struct world *w, struct input *in)
 		number = c & 16 ? LOAN_NEVER : c & 8 ? LOAN_NOBODY : ++w->inspectors;
 		atomic_store(&w->loans.inspector, number);
 		break;
+	case 6: // claims, as many as there is room for and more
+		number = next(in) * 2u;
+		atomic_fetch_add(&w->reply.claims[c >> 4 & 3].told, c & 8 ? number : number << 20);
+		break;
 	default:
 		take_back(w);
+		hear(w);
 	}
 }
 
@@ -133,6 +160,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	w->inspectors = 1;
 	atomic_store(&w->loans.tail, settings & 8 ? UINT32_MAX - 5 : 0); // an earlier recorder's; numbers wrap
 	atomic_store(&w->loans.inspector, 1);
+	MUST(claims_new(&w->loans, &w->reply, w->workers, RX, &w->claims) == 0);
+	config.claims = w->claims;
 	MUST(lender_new(&config, &w->lender) == 0);
 	for (unsigned i = 0; i < 4096 && in.at < in.end; i++)
 		command(w, &in);
@@ -144,6 +173,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		returned++;
 	MUST(returned == lent && !lender_has_loans(w->lender));
 	lender_free(w->lender);
+	claims_free(w->claims);
 	free(w);
 	return 0;
 }

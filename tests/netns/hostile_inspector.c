@@ -94,6 +94,46 @@ static void floods(void) // the flow log, with what is no message
 	}
 }
 
+// That the connection of SSH of test_capture_cutoff_apps has a cutoff, and that so have flows that nobody has seen.
+static void names(void)
+{
+	static const uint8_t frame[54] = {[12] = 8,
+	        [14] = 0x45,
+	        [17] = 40,
+	        [23] = SHUNT_PROTO_TCP,
+	        [26] = 10,
+	        [27] = 1,
+	        [29] = 1,
+	        [30] = 10,
+	        [31] = 1,
+	        [33] = 2,
+	        [34] = 40001 >> 8,
+	        [35] = 40001 & 255,
+	        [37] = 22,
+	        [46] = 0x50};
+	struct loan_claims *to = &reply->claims[0];
+	struct shunt_frame ssh;
+
+	if (!shunt_read(frame, frame + sizeof(frame), 0, 0, &ssh))
+		return;
+	for (uint32_t told = 0;;) {
+		struct loan_claim *v = &to->ring[told & (LOAN_CLAIMS - 1)];
+		struct timespec now;
+
+		say_all(atomic_load(&loans->tail));
+		if (told - atomic_load(&loans->heard[0]) >= LOAN_CLAIMS) {
+			rest(1000000);
+			continue;
+		}
+		clock_gettime(CLOCK_REALTIME, &now);
+		*v = (struct loan_claim){.key = ssh.key,
+		        .ns = random64() % 4 ? (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec : random64()};
+		if (random64() % 2)
+			((uint8_t *)&v->key)[random64() % sizeof(v->key)] = (uint8_t)random64();
+		atomic_store(&to->told, ++told);
+	}
+}
+
 // Loans and blocks cannot be written, nor the pool be made smaller.
 static void writes(void)
 {
@@ -121,7 +161,7 @@ int main(void)
 		const char *name;
 		void (*play)(void);
 	} plays[] = {{"holds", holds}, {"slow", slow}, {"ahead", ahead}, {"scribbles", scribbles}, {"floods", floods},
-	        {"writes", writes}};
+	        {"names", names}, {"writes", writes}};
 	const char *name = getenv("HOSTILE");
 	struct error e;
 	uint32_t self;

@@ -77,6 +77,7 @@ static int load(void)
 		return -errno;
 	program->rodata->cutoff_bytes = cutoff;
 	bpf_map__set_max_entries(program->maps.flows, FLOWS);
+	bpf_map__set_max_entries(program->maps.named, 1);
 	r = xdp_take__load(program);
 	if (r == 0)
 		r = put_socket();
@@ -105,7 +106,7 @@ static bool table_leaves_out(const struct shunt_frame *frame, uint32_t len)
 	struct shunt_flow *flow;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	flow = shunt_table_flow(table, frame, (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec);
+	flow = &shunt_table_flow(table, frame, (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec)->flow;
 	if (shunt_beyond(flow, frame, cutoff))
 		return true;
 	flow->bytes += len;
@@ -203,7 +204,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "the program does not load: %s\n", strerror(-r));
 		return r == -EPERM ? 77 : 1; // -EACCES is the verifier's word, and its log stands above
 	}
-	if (shunt_table_new(FLOWS, random64(), &table) < 0)
+	if (shunt_table_new(FLOWS, random64(), false, &table) < 0)
 		return 1;
 	for (int i = 2; i < argc; i++)
 		compare_file(argv[i]);

@@ -243,7 +243,8 @@ TYPES = {
         sources=t_list(t_obj(kind=t_enum("file", "afpacket", "pcap", "xdp", "dpdk"), name=t_str, detail=t_str), 1), filter=t_str, build=t_str,
         config_sha256=HEX64, host=t_obj(name=t_str, kernel=t_str, machine=t_str, boot_id=t_str),
         time_source=t_enum("file", "kernel", "driver"), flush_ms=t_int(0), salts_sha256=HEX64,
-        retention_=t_obj(keep_bytes_=t_u64, keep_time_=ns, min_free=t_u64), places_=t_int(2, 16), cutoff_bytes_=t_u64),
+        retention_=t_obj(keep_bytes_=t_u64, keep_time_=ns, min_free=t_u64), places_=t_int(2, 16), cutoff_bytes_=t_u64,
+        cutoff_apps_=t_str),
     "key": dict(epoch=t_int(1), public_key=HEX64, origin_signature_=t_hex(128)),
     "begin": dict(lane=LANE, number=NUMBER, source=t_int(0), interface=t_interface, linktype=t_int(0, 65535),
                   snaplen=t_int(0, 2**32 - 1)),
@@ -297,6 +298,8 @@ def parse_line(raw):
         raise Bad("retention with both or none of keep_bytes and keep_time")
     if kind == "open" and v.get("cutoff_bytes") == "0":
         raise Bad("a cutoff of nothing")
+    if kind == "open" and "cutoff_apps" in v and ("cutoff_bytes" not in v or "" in v["cutoff_apps"].split(",")):
+        raise Bad("a cutoff for applications without their names, or without bytes")
     if kind == "retire" and ("free" in v) != (v["reason"] == "min-free"):
         raise Bad("free belongs to min-free only")
     if kind == "open" and v["origin_seq"] == 0 and v["origin_prev"] != "0" * 64:

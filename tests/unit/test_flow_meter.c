@@ -294,7 +294,7 @@ static void flows_at_the_cutoff_say_so(void **state)
 	for (unsigned i = 0; i < 3; i++) {
 		struct flow_meter *m = meter_new(&t);
 
-		flow_meter_cutoff(m, 1000);
+		flow_meter_cutoff(m, &(struct flow_cutoff){.bytes = 1000});
 		send_tcp(m, TCP_SYN, 60, false, START);
 		send_tcp(m, TCP_SYN | TCP_ACK, 60, true, START + 1);
 		send_tcp(m, TCP_ACK, rest[i], true, START + 2);
@@ -316,7 +316,7 @@ static void flows_at_the_cutoff_say_so(void **state)
 	for (unsigned cutoff = 0; cutoff <= 1500; cutoff += 1500) { // none, and one byte more than there is
 		struct flow_meter *m = meter_new(&t);
 
-		flow_meter_cutoff(m, cutoff);
+		flow_meter_cutoff(m, &(struct flow_cutoff){.bytes = cutoff});
 		send_tcp(m, TCP_ACK, 1499, false, START);
 		flow_meter_end(m);
 		assert_int_equal(t.records[0].cut, 0);
@@ -333,7 +333,7 @@ static void what_the_cutoff_left_out_is_not_missed(void **state)
 		struct taken t;
 		struct flow_meter *m = meter_new(&t);
 
-		flow_meter_cutoff(m, cutoff);
+		flow_meter_cutoff(m, &(struct flow_cutoff){.bytes = cutoff});
 		send_segment(m, TCP_SYN, 99, 0, 54, false, START);
 		send_segment(m, TCP_SYN | TCP_ACK, 199, 100, 54, true, START + 1);
 		send_segment(m, TCP_ACK, 200, 100, 254, true, START + 2);

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "sealtap/block.h"
+#include "sensor/recorder/claims.h"
 #include "sensor/recorder/lender.h"
 
 #define BLOCKS 64u
@@ -21,6 +22,7 @@ struct world {
 	struct loans loans;
 	struct loan_reply reply;
 	struct lender *lender;
+	struct claims *claims;
 };
 
 static struct world *begin(uint32_t workers, bool lossless)
@@ -34,6 +36,8 @@ static struct world *begin(uint32_t workers, bool lossless)
 	config.loans = &w->loans;
 	config.reply = &w->reply;
 	atomic_store(&w->loans.inspector, 1);
+	assert_int_equal(claims_new(&w->loans, &w->reply, workers, 2, &w->claims), 0);
+	config.claims = w->claims;
 	assert_int_equal(lender_new(&config, &w->lender), 0);
 	return w;
 }
@@ -41,6 +45,7 @@ static struct world *begin(uint32_t workers, bool lossless)
 static void end(struct world *w)
 {
 	lender_free(w->lender);
+	claims_free(w->claims);
 	free(w);
 }
 
@@ -232,8 +237,13 @@ static void a_file_does_not_wait_for_ever(void **state)
 static void another_recorder_begins_where_the_ring_is(void **state)
 {
 	struct world *w = begin(1, false);
-	struct lender_config config = {
-	        .loans = &w->loans, .reply = &w->reply, .workers = 1, .blocks = BLOCKS, .rx_count = 2, .share = SHARE};
+	struct lender_config config = {.loans = &w->loans,
+	        .reply = &w->reply,
+	        .workers = 1,
+	        .blocks = BLOCKS,
+	        .rx_count = 2,
+	        .share = SHARE,
+	        .claims = w->claims};
 
 	assert_true(lend(w, 1, 0));
 	assert_true(lend(w, 2, 0));
@@ -248,6 +258,92 @@ static void another_recorder_begins_where_the_ring_is(void **state)
 	done(w, 0, 3);
 	assert_int_equal(back(w), 1);
 	end(w);
+}
+
+static void tell(struct world *w, uint32_t worker, uint64_t ns)
+{
+	struct loan_claims *v = &w->reply.claims[worker];
+
+	v->ring[atomic_load(&v->told) % LOAN_CLAIMS].ns = ns;
+	atomic_fetch_add(&v->told, 1);
+}
+
+// ns of the next claim that the RX thread gets; 0: there is none.
+static uint64_t heard(struct world *w, uint32_t rx)
+{
+	struct loan_claim v;
+
+	return claims_take(w->claims, rx, &v) ? v.ns : 0;
+}
+
+static void each_thread_hears_every_claim(void **state)
+{
+	struct world *w = begin(2, false);
+
+	assert_true(lend(w, 1, 0));
+	tell(w, 0, 11);
+	tell(w, 1, 21);
+	tell(w, 0, 12);
+	assert_int_equal(heard(w, 0), 0);
+	assert_int_equal(back(w), BLOCK_NONE); // the writer looks
+	for (uint32_t rx = 0; rx < 2; rx++) {
+		assert_int_equal(heard(w, rx), 11);
+		assert_int_equal(heard(w, rx), 12);
+		assert_int_equal(heard(w, rx), 21);
+		assert_int_equal(heard(w, rx), 0);
+	}
+	assert_int_equal(atomic_load(&w->loans.heard[0]), 2);
+	assert_int_equal(atomic_load(&w->loans.heard[1]), 1);
+	end(w);
+}
+
+// A thread that does not listen keeps neither the others nor the inspector waiting.
+static void a_deaf_thread_misses_some(void **state)
+{
+	struct world *w = begin(1, false);
+	uint64_t ns = 0, last, count = 0;
+
+	assert_true(lend(w, 1, 0));
+	for (unsigned i = 0; i < 100; i++) {
+		for (uint32_t k = 0; k < LOAN_CLAIMS; k++)
+			tell(w, 0, ++ns);
+		assert_int_equal(back(w), BLOCK_NONE);
+		assert_int_equal(atomic_load(&w->loans.heard[0]), ns);
+		for (uint64_t next = ns - LOAN_CLAIMS + 1; next <= ns; next++)
+			assert_int_equal(heard(w, 0), next);
+	}
+	for (last = 0; (ns = heard(w, 1)) > 0; count++, last = ns)
+		assert_int_equal(ns, last + 1);
+	assert_true(count >= LOAN_CLAIMS && count < 100 * LOAN_CLAIMS);
+	tell(w, 0, 5);
+	assert_int_equal(back(w), BLOCK_NONE);
+	assert_int_equal(heard(w, 1), 5);
+	assert_int_equal(atomic_load(&w->loans.refused), 0);
+	end(w);
+}
+
+static void more_claims_than_there_is_room_for_are_a_lie(void **state)
+{
+	const uint32_t lies[] = {LOAN_CLAIMS + 1, UINT32_MAX, UINT32_MAX / 2};
+
+	for (unsigned i = 0; i < 3; i++) {
+		struct world *w = begin(1, false);
+
+		assert_true(lend(w, 1, 0));
+		atomic_store(&w->reply.claims[0].told, lies[i]);
+		assert_int_equal(back(w), BLOCK_NONE);
+		assert_int_equal(atomic_load(&w->loans.refused), 1);
+		assert_int_equal(heard(w, 0), 0);
+		memset(&w->reply, 0, sizeof(w->reply)); // as the supervisor does before another one
+		atomic_store(&w->loans.inspector, 2);
+		assert_int_equal(back(w), 1);
+		assert_true(lend(w, 2, 0));
+		tell(w, 0, 9);
+		assert_int_equal(back(w), BLOCK_NONE);
+		assert_int_equal(heard(w, 0), 9);
+		assert_int_equal(atomic_load(&w->loans.refused), 1);
+		end(w);
+	}
 }
 
 static uint64_t random64(uint64_t *state)
@@ -278,6 +374,7 @@ static void *vandalise(void *arg)
 		                         : (uint32_t)(r >> 32);
 
 		atomic_store(&v->world->reply.worker[(r >> 3) & 1].done, value);
+		atomic_fetch_add(&v->world->reply.claims[(r >> 4) & 1].told, r & 0xff00 ? 1 : (uint32_t)(r >> 32));
 	}
 	return NULL;
 }
@@ -325,6 +422,9 @@ static void whatever_is_written_each_block_comes_back_once(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(each_thread_hears_every_claim),
+	        cmocka_unit_test(a_deaf_thread_misses_some),
+	        cmocka_unit_test(more_claims_than_there_is_room_for_are_a_lie),
 	        cmocka_unit_test(a_quarter_of_each_thread),
 	        cmocka_unit_test(nothing_when_blocks_are_scarce),
 	        cmocka_unit_test(the_slowest_worker_counts),

@@ -306,7 +306,7 @@ static struct shunt_frame frame_of(unsigned proto, unsigned flags)
 // What the recorder does with a frame: true when it is recorded.
 static bool records(struct shunt_table *t, const struct shunt_frame *frame, uint64_t now_ns, uint64_t bytes)
 {
-	struct shunt_flow *flow = shunt_table_flow(t, frame, now_ns);
+	struct shunt_flow *flow = &shunt_table_flow(t, frame, now_ns)->flow;
 
 	if (shunt_beyond(flow, frame, CUTOFF))
 		return false;
@@ -314,12 +314,17 @@ static bool records(struct shunt_table *t, const struct shunt_frame *frame, uint
 	return true;
 }
 
-static struct shunt_table *table(uint32_t flows)
+static struct shunt_table *table_of(uint32_t flows, bool numbered)
 {
 	struct shunt_table *t;
 
-	assert_int_equal(shunt_table_new(flows, 0x1234567890abcdefull, &t), 0);
+	assert_int_equal(shunt_table_new(flows, 0x1234567890abcdefull, numbered, &t), 0);
 	return t;
+}
+
+static struct shunt_table *table(uint32_t flows)
+{
+	return table_of(flows, false);
 }
 
 static void the_first_bytes_are_recorded_and_not_the_rest(void **state)
@@ -428,6 +433,98 @@ static void a_table_never_leaves_out_more_than_one_without_limit(void **state)
 	shunt_table_free(t);
 }
 
+static bool name(struct shunt_table *t, const struct shunt_frame *frame, uint64_t ns)
+{
+	uint64_t number;
+
+	return shunt_table_name(t, &frame->key, ns, &number);
+}
+
+static bool is_named(struct shunt_table *t, const struct shunt_frame *frame, uint64_t now_ns)
+{
+	return shunt_table_flow(t, frame, now_ns)->named;
+}
+
+// A word about a flow is about the one that it was said of, not about the next one with these endpoints.
+static void a_name_is_of_this_flow_only(void **state)
+{
+	const uint64_t begun = 5000 * SECOND, tick = 1 << 20;
+	struct shunt_frame syn = frame_of(6, SHUNT_SYN), data = frame_of(6, SHUNT_ACK), other = data;
+	struct shunt_table *t = table(64);
+
+	assert_false(name(t, &data, begun)); // not known
+	assert_false(is_named(t, &syn, begun));
+	assert_false(name(t, &data, begun - 30 * SECOND)); // before it began
+	assert_false(name(t, &data, begun));               // nobody can tell
+	assert_false(is_named(t, &data, begun + SECOND));
+	assert_true(name(t, &data, begun + tick));
+	assert_true(is_named(t, &data, begun + SECOND));
+	other.key.port[0]++;
+	assert_false(is_named(t, &other, begun + SECOND));
+	assert_false(is_named(t, &syn, begun + 2 * SECOND)); // the next connection
+	assert_false(name(t, &data, begun + SECOND));        // was said of the one before
+	assert_false(is_named(t, &data, begun + 3 * SECOND));
+	assert_true(name(t, &data, begun + 3 * SECOND));
+	assert_true(is_named(t, &data, begun + 3 * SECOND));
+	assert_false(is_named(t, &data, begun + 303 * SECOND)); // after a silence
+	shunt_table_free(t);
+}
+
+// Times of which the table keeps 31 bits: a day or a week later is later, wherever they come again.
+static void a_name_comes_later_by_any_clock(void **state)
+{
+	const uint64_t day = 86400 * SECOND;
+	struct shunt_frame data = frame_of(17, 0);
+
+	for (uint64_t begun = 0; begun < 60 * day; begun += day / 2 + 12345) {
+		struct shunt_table *t = table(64);
+
+		shunt_table_flow(t, &data, begun);
+		assert_false(name(t, &data, begun > SECOND ? begun - SECOND : 0));
+		assert_false(begun > day && name(t, &data, begun - day));
+		assert_true(name(t, &data, begun + SECOND));
+		assert_true(name(t, &data, begun + 7 * day));
+		shunt_table_free(t);
+	}
+}
+
+static void a_forgotten_flow_has_no_name(void **state)
+{
+	struct shunt_frame bulk = frame_of(17, 0), other = bulk;
+	struct shunt_table *t = table(8);
+	uint64_t now = SECOND;
+
+	shunt_table_flow(t, &bulk, now);
+	assert_true(name(t, &bulk, now += SECOND));
+	for (unsigned i = 100; i < 108; i++) {
+		other.key.port[0] = (uint16_t)i;
+		shunt_table_flow(t, &other, now += SECOND);
+	}
+	assert_false(name(t, &bulk, now));
+	assert_false(is_named(t, &bulk, now));
+	shunt_table_free(t);
+}
+
+// A driver that counts itself says by a number which flow it is.
+static void a_driver_numbers_flows(void **state)
+{
+	struct shunt_frame data = frame_of(17, 0);
+	struct shunt_table *t = table_of(64, true);
+	uint64_t number = 0, now = SECOND;
+
+	shunt_table_follow(t, &data, 77, now);
+	shunt_table_follow(t, &data, 77, now += SECOND);
+	assert_true(shunt_table_name(t, &data.key, now, &number));
+	assert_int_equal(number, 77);
+	shunt_table_follow(t, &data, UINT64_MAX, now += SECOND); // it has begun anew
+	number = 0;
+	assert_false(shunt_table_name(t, &data.key, now - 1, &number));
+	assert_int_equal(number, 0);
+	assert_true(shunt_table_name(t, &data.key, now += SECOND, &number));
+	assert_true(number == UINT64_MAX);
+	shunt_table_free(t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -441,6 +538,10 @@ int main(void)
 	        cmocka_unit_test(a_flow_that_was_silent_for_long_counts_anew),
 	        cmocka_unit_test(a_full_table_has_more_recorded),
 	        cmocka_unit_test(a_table_never_leaves_out_more_than_one_without_limit),
+	        cmocka_unit_test(a_name_is_of_this_flow_only),
+	        cmocka_unit_test(a_name_comes_later_by_any_clock),
+	        cmocka_unit_test(a_forgotten_flow_has_no_name),
+	        cmocka_unit_test(a_driver_numbers_flows),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

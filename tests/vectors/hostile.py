@@ -422,6 +422,12 @@ def build_cases():
     cut("cutoff-gone", 1, "open", without_cutoff)
     cut("cutoff-zero", 1, "open", put("cutoff_bytes", "0"))
     cut("cutoff-number", 1, "open", put("cutoff_bytes", 65536))
+    cut("cutoff-apps", 0, "open", lambda o: o.update(cutoff_apps="HTTP,TLS.YouTube"))
+    cut("cutoff-apps-empty", 1, "open", lambda o: o.update(cutoff_apps=""))
+    cut("cutoff-apps-hole", 1, "open", lambda o: o.update(cutoff_apps="HTTP,,TLS"))
+    cut("cutoff-apps-end", 1, "open", lambda o: o.update(cutoff_apps="HTTP,"))
+    cut("cutoff-apps-list", 1, "open", lambda o: o.update(cutoff_apps=["HTTP"]))
+    cut("cutoff-apps-place", 1, "open", lambda o: dict([("cutoff_apps", "HTTP"), *o.items()]))
     cut("cutoff-other", 0, "open", put("cutoff_bytes", str(2**64 - 1)))
     cut("cutoff-place", 1, "open", lambda o: dict([("cutoff_bytes", o["cutoff_bytes"]), *o.items()]))
     cut("shunted-more", 1, "segment", put("counters_end.shunted", add(1)))
@@ -429,6 +435,7 @@ def build_cases():
         shunted="0", filtered=o["counters_end"]["shunted"]))
     cut("shunted-falls", 1, "progress", lambda o: o["segments"][0]["counters"].update(shunted="0", filtered="1000"), 1)
     case("shunted-without-cutoff", 1, shunted_unasked)
+    case("cutoff-apps-alone", 1, apps_alone)
     # flow files
     def logged(name, code, kind, change, nth=0):
         case(name, code, M.flowed, line=on(kind, change, nth))
@@ -1003,6 +1010,13 @@ def shunted_unasked(rec):
     s = rec.begin(a)
     rec.count(a, shunted=5)
     rec.seal(s)
+    rec.close()
+
+
+def apps_alone(rec):
+    rec.open(M.LIVE, cutoff_apps="HTTP")
+    a = rec.lane()
+    rec.seal(rec.begin(a))
     rec.close()
 
 

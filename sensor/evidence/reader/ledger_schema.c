@@ -158,6 +158,8 @@ static const struct field open_fields[] = {
                 .mask_offset = offsetof(struct ledger_open, has_places)},
         {"cutoff_bytes", FIELD_U64, offsetof(struct ledger_open, cutoff_bytes), .mask_bit = 1,
                 .mask_offset = offsetof(struct ledger_open, has_cutoff)},
+        {"cutoff_apps", FIELD_TEXT, offsetof(struct ledger_open, cutoff_apps), .limit = TEXT_ANY, .mask_bit = 1,
+                .mask_offset = offsetof(struct ledger_open, has_cutoff_apps)},
         END_,
 };
 

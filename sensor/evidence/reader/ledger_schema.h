@@ -77,6 +77,8 @@ struct ledger_open {
 	uint64_t has_retention;
 	uint64_t places, has_places;
 	uint64_t cutoff_bytes, has_cutoff;
+	const char *cutoff_apps;
+	uint64_t has_cutoff_apps;
 };
 
 struct ledger_key {

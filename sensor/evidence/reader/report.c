@@ -45,6 +45,7 @@ void verify_report_free(struct verify_report *r)
 	free(r->build);
 	free(r->close_reason);
 	free(r->filter);
+	free(r->cutoff_apps);
 	free(r);
 }
 

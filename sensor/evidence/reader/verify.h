@@ -60,6 +60,7 @@ struct verify_report {
 
 	// From signed lines; empty or zero when there are none.
 	char *sensor, *authority_kind, *authority_reference, *authority_operator, *mode, *build, *close_reason, *filter;
+	char *cutoff_apps; // that `cutoff_bytes` is for; NULL: all flows
 	uint8_t recording_id[DIGEST_LEN], origin_key[ED25519_KEY_LEN], origin_prev[DIGEST_LEN];
 	uint64_t origin_seq;
 	uint64_t places; // on so many disks the segments were written

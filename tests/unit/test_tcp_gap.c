@@ -1,97 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Payload that was acknowledged and not seen: connections written out by hand, whose loss is arithmetic, and
-// connections made by chance, whose loss a map with a bit for every byte tells.
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-// cmocka wants these first
-#include <cmocka.h>
+// Payload that was acknowledged and not seen, in connections written out by hand, whose loss is arithmetic; and more
+// holes and flows than there is room for.
 #include <stdlib.h>
-#include <string.h>
 
-#include "analyzers/tcp_gap.h"
-
-#define SYN TCP_SYN
-#define ACK TCP_ACK
-#define FIN TCP_FIN
-#define RST TCP_RST
-
-// One connection. Numbers are counted from the one after the SYN of their side, which stands anywhere.
-struct talk {
-	struct tcp_gaps *gaps;
-	uint32_t state;
-	uint32_t base[FLOW_DIRECTIONS];
-	uint8_t flags[FLOW_DIRECTIONS]; // seen so far, as the flow table keeps them
-};
+#include "tests/unit/tcp_talk.h"
 
 static const uint32_t anywhere[] = {1000, UINT32_MAX - 1500, 0x80000000u - 700, 0};
-
-static struct talk talk_new(uint32_t base)
-{
-	struct talk t = {.base = {base, base + 77}};
-
-	assert_int_equal(tcp_gaps_new(256, &t.gaps), 0);
-	return t;
-}
-
-static void talk_free(struct talk *t)
-{
-	tcp_gap_end(t->gaps, &t->state);
-	assert_int_equal(t->state, 0);
-	tcp_gaps_free(t->gaps);
-}
-
-static void say(struct talk *t, enum flow_direction from, uint8_t flags, uint32_t seq, uint32_t len, uint32_t ack)
-{
-	const struct decoded_flow p = {.proto = 6,
-	        .tcp_whole = true,
-	        .tcp_flags = flags,
-	        .tcp_seq = t->base[from] + seq - ((flags & SYN) != 0),
-	        .tcp_ack = flags & ACK ? t->base[!from] + ack : 0,
-	        .tcp_payload = len};
-
-	t->flags[from] |= flags;
-	tcp_gap_packet(t->gaps, &t->state, from, t->flags, &p);
-}
-
-// The client asks, the server sends much: C and S are who sends.
-#define C(...) say(&t, FLOW_TO_SERVER, __VA_ARGS__)
-#define S(...) say(&t, FLOW_TO_CLIENT, __VA_ARGS__)
-
-static void open_it(struct talk *at)
-{
-	struct talk t = *at;
-
-	C(SYN, 0, 0, 0);
-	S(SYN | ACK, 0, 0, 0);
-	C(ACK, 0, 0, 0);
-	*at = t;
-}
-
-static void expect_of(const struct talk *t, enum flow_direction d, uint64_t missed, uint64_t acked, uint32_t gaps)
-{
-	const struct tcp_gap *g = tcp_gap_of(t->gaps, t->state);
-
-	assert_non_null(g);
-	assert_int_equal(g[d].missed_bytes, missed);
-	assert_int_equal(g[d].acked_bytes, acked);
-	assert_int_equal(g[d].gaps, gaps);
-}
-
-// What the server sent, and that the totals say the same.
-static void expect(const struct talk *t, uint64_t missed, uint64_t acked, uint32_t gaps)
-{
-	const struct tcp_gap *g = tcp_gap_of(t->gaps, t->state);
-	struct tcp_gap_stats s;
-
-	expect_of(t, FLOW_TO_CLIENT, missed, acked, gaps);
-	tcp_gaps_stats(t->gaps, &s);
-	assert_int_equal(s.missed_bytes, missed + g[FLOW_TO_SERVER].missed_bytes);
-	assert_int_equal(s.acked_bytes, acked + g[FLOW_TO_SERVER].acked_bytes);
-	assert_int_equal(s.gaps, gaps + g[FLOW_TO_SERVER].gaps);
-	assert_int_equal(s.holes_dropped, 0);
-}
 
 static uint64_t implausible(const struct talk *t)
 {
@@ -436,7 +350,6 @@ static void an_acknowledgement_too_far_ahead(struct talk t)
 	talk_free(&t);
 }
 
-// One that could be true is believed until the sender shows otherwise.
 // Nothing is seen for a while, and then the acknowledgement comes first.
 static void a_long_loss(struct talk t)
 {
@@ -452,6 +365,7 @@ static void a_long_loss(struct talk t)
 	talk_free(&t);
 }
 
+// One that could be true is believed until the sender shows otherwise.
 static void a_forged_acknowledgement(struct talk t)
 {
 	open_it(&t);
@@ -580,84 +494,6 @@ static void by_hand(void **state)
 			cases[i](talk_new(anywhere[k]));
 }
 
-// --- by chance
-
-#define BYTES 40000u
-
-struct map {
-	uint8_t seen[BYTES];
-	uint32_t acked;
-};
-
-static void count(const struct map *m, uint64_t *ret_missed, uint32_t *ret_gaps)
-{
-	*ret_missed = *ret_gaps = 0;
-	for (uint32_t i = 0; i < m->acked; i++) {
-		*ret_missed += !m->seen[i];
-		*ret_gaps += !m->seen[i] && (i == 0 || m->seen[i - 1]);
-	}
-}
-
-static uint32_t chance(uint32_t below)
-{
-	return (uint32_t)random() % below;
-}
-
-// A transfer of which some segments are not seen, some twice, some late, cut otherwise when they come again; so are
-// acknowledgements.
-static void transfer(struct map *m)
-{
-	struct talk t = talk_new((uint32_t)random() * 2u);
-	const uint32_t loss = chance(12), disorder = chance(6);
-	uint64_t missed;
-	uint32_t at = 0, gaps;
-
-	memset(m, 0, sizeof(*m));
-	open_it(&t);
-	while (at < BYTES) {
-		uint32_t len = 1 + chance(1400), from = at;
-
-		len = len < BYTES - at ? len : BYTES - at;
-		at += len;
-		if (chance(20) < disorder) { // something older
-			from = chance(at);
-			len = 1 + chance(at - from);
-			len = len < 3000 ? len : 3000;
-		}
-		if (chance(40) >= loss) {
-			memset(m->seen + from, 1, len);
-			S(ACK, from, len, 0);
-		}
-		if (chance(3) == 0) {
-			const uint32_t ack = at < 3000 ? 0 : at - chance(3000);
-
-			m->acked = ack > m->acked ? ack : m->acked;
-			C(ACK, 0, 0, ack);
-		}
-	}
-	S(ACK | FIN, BYTES, 0, 0);
-	m->acked = BYTES;
-	C(ACK, 0, 0, BYTES + 1);
-	count(m, &missed, &gaps);
-	expect(&t, missed, BYTES, gaps);
-	// All of it once more: nothing is missing.
-	for (at = 0; at < BYTES; at += 1000)
-		S(ACK, at, 1000, 0);
-	expect(&t, 0, BYTES, 0);
-	talk_free(&t);
-}
-
-static void by_chance(void **state)
-{
-	struct map *m = malloc(sizeof(*m));
-
-	assert_non_null(m);
-	srandom(7);
-	for (unsigned i = 0; i < 2000; i++)
-		transfer(m);
-	free(m);
-}
-
 // More holes than there is room for: what was counted stays, and the rest is named.
 static void many_holes(void **state)
 {
@@ -727,8 +563,8 @@ static void many_flows(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(by_hand), cmocka_unit_test(by_chance),
-	        cmocka_unit_test(many_holes), cmocka_unit_test(many_flows)};
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(by_hand), cmocka_unit_test(many_holes), cmocka_unit_test(many_flows)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Applications by name, for asking flow after flow whether it is one of them. Names are those that dpi_describe gives: a
-// protocol or an application such as "HTTP" and "YouTube", or both as in "TLS.YouTube"; letter case does not count.
+// Applications by name, for asking flow after flow whether it is one of them. Names are those that dpi_describe gives:
+// a protocol or an application such as "HTTP" and "YouTube", or both as in "TLS.YouTube"; letter case does not count.
 #pragma once
 
 #include "analyzers/dpi.h"

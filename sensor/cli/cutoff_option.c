@@ -54,8 +54,9 @@ int cutoff_option_job(const struct cutoff_option *o, struct job *job, struct err
 	if (!o->apps)
 		return 0;
 	if (!job->flows)
-		return error_set(e, -EINVAL, "cutoff: what application a flow is only inspection tells: leave out "
-		                             "--no-flows, or the name");
+		return error_set(e, -EINVAL,
+		        "cutoff: what application a flow is only inspection tells: leave out "
+		        "--no-flows, or the name");
 	if (!dpi_library())
 		return error_set(e, -EINVAL, "built without nDPI: a cutoff can be for every flow only, such as 10M");
 	if (strlen(o->apps) >= sizeof(job->cutoff_apps))

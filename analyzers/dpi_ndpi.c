@@ -333,6 +333,7 @@ static void decide(struct dpi *d, struct flow *f)
 	d->stats.unknown += !known && f->app_proto == NDPI_PROTOCOL_UNKNOWN && f->app_master == NDPI_PROTOCOL_UNKNOWN;
 	collect(d, f, n);
 	f->app_done = 1;
+	f->app_guessed = !known;
 	f->app_state = FLOW_NONE;
 	ndpi_free_flow_data(n);
 	memset(n, 0, sizeof(*n));

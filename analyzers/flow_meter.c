@@ -206,9 +206,10 @@ static bool has_cutoff(struct flow_meter *m, struct flow *f, const struct shunt_
 {
 	if (!m->cutoff.apps)
 		return true;
-	if (!f->app_done || !app_set_has(m->cutoff.apps, f))
+	if (!f->app_done || f->app_guessed || f->cut_not || !app_set_has(m->cutoff.apps, f))
 		return false;
-	if (m->cutoff.tell && (!f->cut_told || (f->pkts[0] + f->pkts[1]) % TELL_AGAIN == 0))
+	if (m->cutoff.tell && ns >= f->start_ns + m->cutoff.tell_ns &&
+	        (!f->cut_told || (f->pkts[0] + f->pkts[1]) % TELL_AGAIN == 0))
 		f->cut_told = m->cutoff.tell(m->config.user, key, ns);
 	return true;
 }
@@ -224,7 +225,7 @@ static void follow_cutoff(struct flow_meter *m, struct flow *f, const struct met
 		return;
 	if (shunt_begins(&counted, &frame, packet->ts_ns)) {
 		f->cut_bytes = 0;
-		f->cut_told = 0;
+		f->cut_not = f->app_done; // a SYN that is sent again comes before anything is settled
 	}
 	f->cut_bytes += packet->origlen;
 	if (has_cutoff(m, f, &frame.key, packet->ts_ns) && f->cut_bytes >= m->cutoff.bytes)

@@ -40,10 +40,12 @@ void flow_meter_free(struct flow_meter *m);
 // Flows of which a recording holds the first so many bytes (bpf/shunt.h) say so in their record.
 struct flow_cutoff {
 	uint64_t bytes;             // 0, as at first: none
-	const struct app_set *apps; // only of these, once it is settled what a flow is; NULL: of all
-	// With apps; may be NULL. A flow is one of these, by a packet at that time: at first, and again as long as
-	// packets of it come, for whoever may not have heard it. False: say it again with the next.
+	const struct app_set *apps; // only of these, once the packets of a flow have settled what it is; NULL: of all
+	// With apps; may be NULL. A flow is one of these, by a packet at that time: at first when it is tell_ns old,
+	// and again as long as packets of it come, for whoever may not have heard it. False: say it again with the
+	// next.
 	bool (*tell)(void *user, const struct shunt_key *key, uint64_t ns);
+	uint64_t tell_ns;
 };
 void flow_meter_cutoff(struct flow_meter *m, const struct flow_cutoff *cutoff);
 

@@ -30,10 +30,12 @@ struct flow {
 	uint8_t segments_count : 2, segments_more : 1, closed : 1, has_ports : 1;
 	uint8_t cut : 1;      // of whoever knows the cutoff: it is reached, so that its end need not be seen
 	uint8_t cut_told : 1; // likewise: that it is a flow with a cutoff
+	uint8_t cut_not : 1;  // likewise: it goes on as another connection than the one that was looked into
 	uint64_t cut_bytes;
 	// Of whoever looks into the packets: the table keeps them with the flow, and zero for a new one.
 	uint8_t app_packets;
-	uint8_t app_done;
+	uint8_t app_done : 1;
+	uint8_t app_guessed : 1; // by ports and addresses: the packets did not tell
 	uint16_t app_master, app_proto, app_category;
 	uint8_t app_confidence;
 	uint32_t app_state; // FLOW_NONE: none

@@ -35,8 +35,8 @@ static void set_cutoff(struct flow_reading *r, struct flow_bank *bank)
 
 	if (r->report->cutoff_apps) {
 		cutoff.apps = &r->apps;
-		if (flow_bank_dpi(bank))
-			app_set_read(&r->apps, flow_bank_dpi(bank), r->report->cutoff_apps, &name);
+		r->apps_unknown = !flow_bank_dpi(bank) ||
+		                  app_set_read(&r->apps, flow_bank_dpi(bank), r->report->cutoff_apps, &name) > 0;
 	}
 	flow_bank_cutoff(bank, &cutoff);
 }

@@ -20,7 +20,8 @@ struct flow_reading {
 	struct flow_meter_stats before; // of banks that an inspection ended with
 	struct segment_list *list;
 	struct verify_report *report; // what does not hold
-	struct app_set apps;          // that its cutoff is for
+	struct app_set apps;          // that its cutoff is for ...
+	bool apps_unknown;            // ... and not all of them can be told here
 	bool beyond_signed;           // the last packets are not signed yet
 	bool ordered;                 // there was such an order
 	bool order_broken;            // and it could not be read to its end

@@ -106,6 +106,16 @@ static int take_stored(void *user, const struct flow_record *record)
 	return f->reading.error;
 }
 
+static void tell_cutoff(const struct flow_reading *r)
+{
+	if (r->apps_unknown)
+		fprintf(stderr,
+		        "sealtap flows: the recording has a cutoff for %s, which cannot be told here: no flow says "
+		        "that it "
+		        "was cut, and what was left out counts as missed\n",
+		        r->report->cutoff_apps);
+}
+
 // How what was found while recording differs from this.
 static void tell_order(const struct flow_reading *r)
 {
@@ -143,6 +153,7 @@ static int tell(struct flows *f, int error, const struct flow_stored *stored)
 		        code == CLI_OK ? "done" : verdict_word((enum verdict)code), json);
 		return code;
 	}
+	tell_cutoff(&f->reading);
 	if (!json)
 		tell_order(&f->reading);
 	flow_reading_stats(&f->reading, &stats);

@@ -78,7 +78,8 @@ static int worker_open(struct worker *w, const struct inspection *i, uint32_t in
 	if (r == 0)
 		flow_meter_cutoff(w->meter, &(struct flow_cutoff){.bytes = job->cutoff_bytes,
 		                                    .apps = job->cutoff_apps[0] ? &i->apps : NULL,
-		                                    .tell = worker_claim});
+		                                    .tell = worker_claim,
+		                                    .tell_ns = LOAN_CLAIM_NS});
 	return r;
 }
 

@@ -74,6 +74,8 @@ static bool job_valid(const struct job *job, size_t size)
 	for (unsigned i = 1; i < job->places; i++)
 		if (!ENDS(job->segments_on[i - 1]))
 			return false;
+	if (job->cutoff_apps[0] && (!job->cutoff_bytes || !job->flows || job->kind != JOB_CAPTURE))
+		return false;
 	if ((job->flows && job->flow_threads == 0) || job->flow_threads > LOAN_WORKERS_MAX)
 		return false;
 	return job->pool_blocks >= 4 && (job->sealers >= 1 || job->kind == JOB_CAPTURE) && job->flush_ms >= 10;

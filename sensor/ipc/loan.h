@@ -6,11 +6,11 @@
 //   struct loan_reply  written by the inspector, which parses hostile bytes: nothing in it is believed
 //
 // Loans are entries of a ring, in the order of their numbers; each worker of the inspector goes through all of them and
-// says how far it has come. So nothing comes back but numbers, and a number is either within what is on loan or a lie.
+// says how far it has come. So no block comes back but by a number, and that is either within what is on loan or a lie.
 // What is on loan, and to whom, stands in the recorder's own memory (recorder/lender.c).
 //
-// With a cutoff for some applications, each worker also says which flows are of one of these, in a ring of its own. The
-// recorder holds that against what it has counted itself (recorder/shunt_table.h).
+// With a cutoff for some applications, each worker also claims which flows are of one of these, in a ring of its own.
+// The recorder holds that against what it has counted itself (recorder/shunt_table.h).
 #pragma once
 
 #include <stdatomic.h>
@@ -70,7 +70,10 @@ struct loan_worker {
 	_Atomic uint64_t acked_bytes, missed_bytes; // analyzers/tcp_gap.h
 };
 
-// A flow is of an application with a cutoff.
+// A flow is of an application with a cutoff. The recorder knows by LOAN_CLAIM_NS when a flow began: by a packet that
+// came sooner after its first one it would not be told from the one before.
+#define LOAN_CLAIM_NS (1ULL << 20)
+
 struct loan_claim {
 	struct shunt_key key;
 	uint32_t zero;

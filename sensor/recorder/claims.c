@@ -10,7 +10,7 @@
 struct queue {
 	_Alignas(64) _Atomic uint32_t tail; // lender: release; pairs with the acquire in claims_take
 	_Alignas(64) _Atomic uint32_t head; // RX: release; pairs with the acquire in put
-	struct loan_claim slot[QUEUE];
+	_Alignas(64) struct loan_claim slot[QUEUE];
 };
 
 struct claims {

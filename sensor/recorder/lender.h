@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Lends blocks to the inspector once their frames are in the file. A block belongs to the lender from lender_lend until
 // lender_returned gives it back. What is on loan stands in this process's memory; of the inspector nothing is believed
-// but a number that lies within it. Live, at most a quarter of each RX thread's blocks is on loan, and beyond that
-// blocks are shed: not inspected, and counted. A file waits for the inspector instead.
+// but a number that lies within it, and claims (claims.h). Live, at most a quarter of each RX thread's blocks is on
+// loan, and beyond that blocks are shed: not inspected, and counted. A file waits for the inspector instead.
 //
 // Whether an inspector is alive, and makes headway, is the supervisor's concern: it puts the number of the next one, or
 // of none, into struct loans, and all that was on loan comes back.

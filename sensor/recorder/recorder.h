@@ -114,7 +114,7 @@ struct rx {
 	uint32_t share;            // blocks of this thread
 	struct rx_lane *lane;      // of the source under way
 	struct shunt_table *shunt; // flows and what of each was recorded; NULL: no cutoff, or the driver sees to it
-	bool driver_shunts;        // ... but must be told of which flows: the table knows their numbers
+	bool driver_shunts; // what it has reached the cutoff of; it is told by number of which flows, in the table
 	unsigned lane_count;
 	_Atomic uint64_t raw_bytes; // for the status
 	_Atomic uint64_t taken;     // blocks, for the status

@@ -17,6 +17,7 @@
 #define BLOCK_WAIT_MS 100
 #define STATS_NS 1000000000ULL
 #define LINKTYPE_ETHERNET 1
+#define HEAR_MAX 32u // claims at a turn: whoever makes them shall not keep this thread busy
 
 // A block from the stack, or what the writer has given back meanwhile. BLOCK_NONE when there is none.
 static uint32_t block_take(struct rx *rx)
@@ -226,7 +227,7 @@ static __attribute__((noinline)) bool shunt(struct rx *rx, struct rx_lane *lane,
 	known = shunt_table_flow(rx->shunt, &frame, p->ts_ns);
 	*ret_flow = &known->flow;
 	if (!shunt_beyond(&known->flow, &frame, rx->recorder->job->cutoff_bytes) ||
-	        (rx->recorder->claims && !known->named))
+	        (rx->recorder->job->cutoff_apps[0] && !known->named))
 		return false;
 	count_shunted(lane, 1, origlen, p->ts_ns, p->ts_ns);
 	return true;
@@ -315,7 +316,7 @@ static void hear(struct rx *rx, struct source *s)
 	struct loan_claim claim;
 	uint64_t number;
 
-	while (claims_take(rx->recorder->claims, rx->index, &claim))
+	for (unsigned i = 0; i < HEAR_MAX && claims_take(rx->recorder->claims, rx->index, &claim); i++)
 		if (shunt_table_name(rx->shunt, &claim.key, claim.ns, &number) && number)
 			s->ops->shunt(s, number);
 }

@@ -5,9 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sensor/ipc/loan.h"
+
 #define WAYS 8u
-#define TICK_SHIFT 24  // of the time of last use: 17 ms, so that 32 bits last for two years
-#define BEGUN_SHIFT 20 // of the time of the first frame: 1 ms
+#define TICK_SHIFT 24 // of the time of last use: 17 ms, so that 32 bits last for two years
 
 // One cache line tells whether a flow is here.
 struct bucket {
@@ -116,7 +117,7 @@ static inline uint32_t tag_of(uint64_t hashed)
 
 static inline uint32_t begun_at(uint64_t ns)
 {
-	return (uint32_t)(ns >> BEGUN_SHIFT) & (UINT32_MAX >> 1);
+	return (uint32_t)(ns / LOAN_CLAIM_NS) & (UINT32_MAX >> 1);
 }
 
 static inline void begin(struct shunt_known *k, uint64_t now_ns)
@@ -170,9 +171,9 @@ bool shunt_table_name(struct shunt_table *t, const struct shunt_key *key, uint64
 {
 	const uint64_t h = hash(key, t->seed), index = h & t->mask;
 	const unsigned i = find(t, index, tag_of(h), key);
-	struct shunt_known *k = &t->known[index * WAYS + i];
+	struct shunt_known *k = &t->known[index * WAYS + i % WAYS];
 
-	// By 31 bits: a frame of the same millisecond may be one from before.
+	// By 31 bits.
 	if (i == WAYS || (int32_t)((begun_at(ns) - k->begun) << 1) <= 0)
 		return false;
 	k->named = 1;

@@ -17,7 +17,8 @@ struct shunt_table;
 // A flow as it is remembered.
 struct shunt_known {
 	struct shunt_key key;
-	uint32_t begun : 31; // when, by the time of its first frame: units of 2^20 ns, which come again after 26 days
+	uint32_t begun : 31; // when, by the time of its first frame: units of LOAN_CLAIM_NS, which come again after 26
+	                     // days
 	uint32_t named : 1;
 	struct shunt_flow flow;
 };

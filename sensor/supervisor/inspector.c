@@ -232,7 +232,7 @@ static void watch(struct run *run, uint64_t now)
 		i->moved_ns = now;
 	i->headway = moved;
 	if (atomic_load(&i->loans->refused) == i->number)
-		end_it(i, "it gave back what it was not lent");
+		end_it(i, "it gave back what it was not lent, or claimed more than it could");
 	else if (!ready && now - i->started_ns > START_NS)
 		end_it(i, "it did not begin");
 	else if (i->ending_ns && (now - i->ending_ns > (file ? ENDING_FILE_NS : ENDING_NS) ||

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-# Connections of HTTP and SSH for test_capture_cutoff_apps, between 10.1.0.1 and 10.1.0.2. Frames are sent in the order
+# Connections of HTTP, SSH and of nothing that is known for test_capture_cutoff_apps, between 10.1.0.1 and 10.1.0.2. Frames are sent in the order
 # given and counted; nothing here reads what was recorded but `count`. Usage:
 #   app_frames.py send IFACE WHAT...   WHAT: begin:APP:CPORT:SPORT, bulk:CPORT:SPORT:COUNT, end:CPORT:SPORT; prints
 #                                      the number of frames
@@ -18,6 +18,7 @@ OPENING = {
     "http": [(False, b"GET /film.bin HTTP/1.1\r\nHost: files.example.org\r\nUser-Agent: curl/7.88\r\nAccept: */*\r\n\r\n"),
              (True, b"HTTP/1.1 200 OK\r\nServer: nginx\r\nContent-Type: application/octet-stream\r\n"
                     b"Content-Length: 900000000\r\n\r\n" + b"\x17" * 200)],
+    "noise": [(False, bytes(i * 89 + 3 & 255 for i in range(200))), (True, bytes(i * 151 + 7 & 255 for i in range(200)))],
     "ssh": [(True, b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n"), (False, b"SSH-2.0-OpenSSH_9.0\r\n")],
 }
 

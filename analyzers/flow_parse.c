@@ -63,44 +63,21 @@ bool flow_texts_safe(const struct flow_record *r)
 	return true;
 }
 
-static bool digits(const char *text, size_t at, size_t count, unsigned *ret_value)
-{
-	unsigned value = 0;
-
-	for (size_t i = at; i < at + count; i++) {
-		if (text[i] < '0' || text[i] > '9')
-			return false;
-		value = 10 * value + (unsigned)(text[i] - '0');
-	}
-	*ret_value = value;
-	return true;
-}
-
 bool rfc3339_parse(const char *text, uint64_t *ret_ns)
 {
-	static const char form[] = "dddd-dd-ddTdd:dd:dd.dddddddddZ";
-	unsigned year, month, day, hour, minute, second, ns;
 	char again[RFC3339_MAX];
-	struct tm tm;
+	struct tm tm = {0};
 	uint64_t value;
+	unsigned ns;
 
-	if (strnlen(text, sizeof(form)) != sizeof(form) - 1)
+	if (sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d.%9uZ", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &tm.tm_hour, &tm.tm_min,
+	            &tm.tm_sec, &ns) != 7)
 		return false;
-	for (size_t i = 0; i < sizeof(form) - 1; i++)
-		if (form[i] != 'd' && text[i] != form[i])
-			return false;
-	if (!digits(text, 0, 4, &year) || !digits(text, 5, 2, &month) || !digits(text, 8, 2, &day) ||
-	        !digits(text, 11, 2, &hour) || !digits(text, 14, 2, &minute) || !digits(text, 17, 2, &second) ||
-	        !digits(text, 20, 9, &ns))
-		return false;
-	tm = (struct tm){.tm_year = (int)year - 1900,
-	        .tm_mon = (int)month - 1,
-	        .tm_mday = (int)day,
-	        .tm_hour = (int)hour,
-	        .tm_min = (int)minute,
-	        .tm_sec = (int)second};
+	tm.tm_year -= 1900;
+	tm.tm_mon -= 1;
 	value = (uint64_t)timegm(&tm) * 1000000000 + ns;
-	// timegm makes a day that there is not into another one, and 64 bits do not hold every year.
+	// sscanf takes signs and blanks, timegm a day that there is not, and 64 bits do not hold every year: what is
+	// written back is another text then.
 	if (strcmp(rfc3339(value, again), text) != 0)
 		return false;
 	*ret_ns = value;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "sensor/cli/cli.h"
+#include "sensor/evidence/write_all.h"
 
 #define INDEX_BYTES_MAX (256u << 20)
 #define NAME_MAX_LEN 48u
@@ -101,8 +102,7 @@ uint8_t *index_cache_get(struct index_cache *c, uint32_t lane, uint32_t segment,
 int index_cache_put(struct index_cache *c, uint32_t lane, uint32_t segment, const uint8_t *data, size_t len)
 {
 	char name[NAME_MAX_LEN], temporary[NAME_MAX_LEN], suffix[24];
-	size_t done = 0;
-	int fd, r = 0;
+	int fd, r;
 
 	if (c->dirfd < 0 || len > INDEX_BYTES_MAX)
 		return -EFBIG;
@@ -112,12 +112,7 @@ int index_cache_put(struct index_cache *c, uint32_t lane, uint32_t segment, cons
 	fd = openat(c->dirfd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return -errno;
-	while (done < len && r == 0) {
-		ssize_t n = write(fd, data + done, len - done);
-
-		r = n < 0 ? -errno : 0;
-		done += n > 0 ? (size_t)n : 0;
-	}
+	r = write_all(fd, data, len);
 	if (close(fd) < 0 && r == 0)
 		r = -errno;
 	if (r == 0 && renameat(c->dirfd, temporary, c->dirfd, name) < 0)

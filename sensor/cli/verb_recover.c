@@ -24,6 +24,7 @@
 #include "sensor/evidence/reader/limits.h"
 #include "sensor/evidence/reader/recording_dir.h"
 #include "sensor/evidence/reader/recovery_scan.h"
+#include "sensor/evidence/write_all.h"
 #include "sensor/ipc/roles.h"
 #include "sensor/ipc/spawn.h"
 #include "sensor/ipc/wire.h"
@@ -101,21 +102,14 @@ static int sign(int key_fd, const struct recovery_scan *scan, const uint8_t stat
 static int write_statement(int dirfd, const char *text, size_t len)
 {
 	char self[64];
-	int fd = openat(dirfd, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0640), r = 0;
+	int fd = openat(dirfd, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0640), r;
 	bool named = fd < 0;
 
 	if (named)
 		fd = openat(dirfd, NAME, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0640);
 	if (fd < 0)
 		return -errno;
-	for (size_t done = 0; done < len && r == 0;) {
-		ssize_t n = write(fd, text + done, len - done);
-
-		if (n < 0 && errno != EINTR)
-			r = -errno;
-		else if (n > 0)
-			done += (size_t)n;
-	}
+	r = write_all(fd, text, len);
 	if (r == 0 && fsync(fd) < 0)
 		r = -errno;
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);

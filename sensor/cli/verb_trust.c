@@ -14,6 +14,7 @@
 #include "sensor/evidence/digest.h"
 #include "sensor/evidence/keys.h"
 #include "sensor/evidence/reader/trust_store.h"
+#include "sensor/evidence/write_all.h"
 
 #define HEX_KEY HEX_LEN(ED25519_KEY_LEN)
 #define PATH_ROOM 4096
@@ -74,21 +75,6 @@ static int key_path(const struct store *store, const char *hex, const char *suff
 	return CLI_OK;
 }
 
-static int write_synced(int fd, const char *text, size_t len)
-{
-	while (len > 0) {
-		ssize_t n = write(fd, text, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		text += n;
-		len -= (size_t)n;
-	}
-	return fsync(fd) < 0 ? -errno : 0;
-}
-
 // A reader sees the whole key or none: written beside, then renamed.
 static int store_key(const struct store *store, const char *hex, const uint8_t key[ED25519_KEY_LEN])
 {
@@ -102,7 +88,9 @@ static int store_key(const struct store *store, const char *hex, const uint8_t k
 		return CLI_UNREADABLE;
 	public_key_pem(key, pem);
 	fd = open(new_path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
-	r = fd < 0 ? -errno : write_synced(fd, pem, PUBLIC_KEY_PEM_LEN);
+	r = fd < 0 ? -errno : write_all(fd, pem, PUBLIC_KEY_PEM_LEN);
+	if (r == 0 && fsync(fd) < 0)
+		r = -errno;
 	if (fd >= 0)
 		close(fd);
 	if (r == 0 && rename(new_path, path) < 0)

@@ -12,6 +12,7 @@
 #include "sealtap/evidence.h"
 #include "sensor/evidence/digest.h"
 #include "sensor/evidence/reader/flow_file.h"
+#include "sensor/evidence/write_all.h"
 
 #define LEVEL 1
 #define NUMBERS_TRIED_MAX 100000u // files that flow logs before this one may have left unsealed
@@ -112,21 +113,6 @@ static int begin_file(struct flow_writer *w)
 			return -errno;
 	}
 	return -EEXIST;
-}
-
-static int write_all(int fd, const uint8_t *data, size_t len)
-{
-	while (len > 0) {
-		ssize_t n = write(fd, data, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : -EIO;
-		data += n;
-		len -= (size_t)n;
-	}
-	return 0;
 }
 
 int flow_writer_flush(struct flow_writer *w)

@@ -10,6 +10,7 @@
 
 #include "sensor/evidence/digest.h"
 #include "sensor/evidence/ledger_line.h"
+#include "sensor/evidence/write_all.h"
 
 #define RESERVE (4u << 20)
 
@@ -44,22 +45,6 @@ int ledger_writer_open(struct ledger_writer *w, int dir_fd, struct error *e)
 	return 0;
 }
 
-static int write_all(int fd, const char *text, size_t len, uint64_t offset)
-{
-	while (len > 0) {
-		ssize_t n = pwrite(fd, text, len, (off_t)offset);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : -EIO;
-		text += n;
-		len -= (size_t)n;
-		offset += (uint64_t)n;
-	}
-	return 0;
-}
-
 int ledger_writer_append(struct ledger_writer *w, const char *type, uint64_t real_ns, uint64_t boot_ns, json_t *fields)
 {
 	uint8_t nonce[16];
@@ -83,7 +68,7 @@ int ledger_writer_append(struct ledger_writer *w, const char *type, uint64_t rea
 	json_decref(line);
 	if (!text)
 		return -EMSGSIZE;
-	r = write_all(w->fd, text, len, w->bytes);
+	r = write_all_at(w->fd, text, len, w->bytes);
 	if (r == 0) {
 		digest_once(text, len, w->head);
 		merkle_append(&w->tree, text, len);

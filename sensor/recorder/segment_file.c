@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "sensor/evidence/write_all.h"
 #include "sensor/recorder/file_system.h"
 #include "sensor/recorder/segment_frames.h"
 
@@ -32,22 +33,6 @@ void stages_free(struct stages *s)
 		free(s->buffer[i]);
 }
 
-static int write_all(int fd, const uint8_t *data, size_t len, uint64_t offset)
-{
-	while (len > 0) {
-		ssize_t n = pwrite(fd, data, len, (off_t)offset);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : -EIO;
-		data += n;
-		len -= (size_t)n;
-		offset += (uint64_t)n;
-	}
-	return 0;
-}
-
 // Writes what is staged; keeps the bytes beyond the last aligned offset staged. `whole` writes those too, padded with
 // zeros to the alignment: the padding lies beyond f->bytes and is overwritten later or cut off at the end.
 static int stage_write(struct segment_file *f, bool whole)
@@ -64,11 +49,11 @@ static int stage_write(struct segment_file *f, bool whole)
 	}
 	if (len == 0)
 		return 0;
-	r = write_all(f->fd, buffer, len, f->stage_at);
+	r = write_all_at(f->fd, buffer, len, f->stage_at);
 	if (r == -EINVAL && f->direct) { // the file system took O_DIRECT at open and refuses it now
 		fcntl(f->fd, F_SETFL, 0);
 		f->direct = false;
-		r = write_all(f->fd, buffer, len, f->stage_at);
+		r = write_all_at(f->fd, buffer, len, f->stage_at);
 	}
 	if (r < 0)
 		return r;

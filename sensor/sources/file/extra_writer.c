@@ -13,6 +13,8 @@
 
 #include <zstd.h>
 
+#include "sensor/evidence/write_all.h"
+
 #define TEXT_LEN (32u << 10)
 #define PACKED_LEN (64u << 10)
 
@@ -54,20 +56,6 @@ void extra_writer_free(struct extra_writer *w)
 		return;
 	ZSTD_freeCStream(w->zstd);
 	free(w);
-}
-
-static int write_all(int fd, const uint8_t *data, size_t len)
-{
-	while (len) {
-		ssize_t n = write(fd, data, len);
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (n > 0) {
-			data += n;
-			len -= (size_t)n;
-		}
-	}
-	return 0;
 }
 
 // Compresses the text so far; with ZSTD_e_end, to the end of the frame.

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "sensor/cli/cli.h"
+#include "sensor/evidence/reader/recording_dir.h"
 #include "sensor/evidence/write_all.h"
 
 #define INDEX_BYTES_MAX (256u << 20)
@@ -70,7 +71,7 @@ uint8_t *index_cache_get(struct index_cache *c, uint32_t lane, uint32_t segment,
 	char name[NAME_MAX_LEN];
 	uint8_t *data = NULL;
 	struct stat st;
-	size_t done = 0, len = 0;
+	size_t len = 0;
 	int fd;
 
 	if (c->dirfd < 0)
@@ -83,19 +84,13 @@ uint8_t *index_cache_get(struct index_cache *c, uint32_t lane, uint32_t segment,
 		len = (size_t)st.st_size;
 		data = malloc(len);
 	}
-	while (data && done < len) {
-		ssize_t n = read(fd, data + done, len - done);
-
-		if (n <= 0)
-			break;
-		done += (size_t)n;
+	if (data && read_full(fd, data, len) != (long)len) {
+		free(data);
+		data = NULL;
 	}
 	close(fd);
-	if (!data || done < len) {
-		free(data);
-		return NULL;
-	}
-	*ret_len = len;
+	if (data)
+		*ret_len = len;
 	return data;
 }
 

@@ -13,6 +13,7 @@
 #include "sensor/recorder/lender.h"
 #include "sensor/recorder/notary.h"
 #include "sensor/recorder/segment_file.h"
+#include "sensor/recorder/unrecorded.h"
 
 #define LOAN_LOOK_MS 10
 #define TICK_BEHIND_NS 10000000000ULL // longer than a frame waits for its RX thread
@@ -27,20 +28,6 @@ struct pending {       // by block id
 	uint32_t frame; // number in the segment, when it was
 };
 
-struct writer_loss {
-	uint64_t counted; // of the lane's counter, already given to the notary or waiting in frames
-	uint64_t frames;
-	uint64_t t_first;
-	uint64_t t_last;
-};
-
-struct writer_shunt {
-	uint64_t counted, counted_bytes; // of the lane's, likewise
-	uint64_t frames, bytes;
-	uint64_t t_first;
-	uint64_t t_last;
-};
-
 struct writer_lane {
 	uint32_t waiting; // sealed blocks by seq, BLOCK_NONE ends
 	uint32_t held;    // appended, not yet in the file; oldest first
@@ -48,8 +35,7 @@ struct writer_lane {
 	uint64_t next_seq;
 	struct segment_file *file;
 	struct counters counters; // at the end of the block written last
-	struct writer_loss loss[DROP_CAUSES];
-	struct writer_shunt shunt;
+	struct unrecorded unrecorded;
 	uint64_t progress_bytes; // as given to the notary last
 	uint32_t next_number;    // of the segment to be made next, once started
 	bool started;
@@ -164,10 +150,7 @@ static struct writer_lane *lane_get(struct writer *w, uint32_t id)
 	// A lane that an earlier recorder began goes on with its counters; its blocks count from 0 again.
 	l->counters.recorded = shared->recorded;
 	l->counters.dropped[DROP_DISK] = shared->dropped_disk;
-	for (int i = 0; i < DROP_CAUSES; i++)
-		l->loss[i].counted = shared->losses[i];
-	l->shunt.counted = shared->shunted;
-	l->shunt.counted_bytes = shared->shunted_bytes;
+	unrecorded_resume(&l->unrecorded, shared);
 	pthread_mutex_lock(&w->status_mutex);
 	w->lane[id] = l;
 	pthread_mutex_unlock(&w->status_mutex);
@@ -263,79 +246,6 @@ static int file_open(struct writer *w, struct writer_lane *l, uint32_t lane, uin
 	return r;
 }
 
-static void give_losses(struct writer *w, uint32_t lane)
-{
-	struct writer_lane *l = w->lane[lane];
-
-	for (unsigned i = 0; i < DROP_CAUSES; i++) {
-		struct notary_job *job;
-
-		if (l->loss[i].frames == 0)
-			continue;
-		job = notary_job_take(w->place->notary);
-		if (!job)
-			return;
-		job->kind = NOTARY_LOSS;
-		job->loss = (struct wire_loss){.lane = lane,
-		        .cause = i,
-		        .frames = l->loss[i].frames,
-		        .t_first = l->loss[i].t_first,
-		        .t_last = l->loss[i].t_last};
-		notary_job_give(w->place->notary, job);
-		l->loss[i].frames = 0;
-	}
-}
-
-static void give_shunted(struct writer *w, uint32_t lane)
-{
-	struct writer_shunt *s = &w->lane[lane]->shunt;
-	struct notary_job *job;
-
-	if (s->frames == 0)
-		return;
-	job = notary_job_take(w->place->notary);
-	if (!job)
-		return;
-	job->kind = NOTARY_SHUNT;
-	job->shunt = (struct wire_shunt){
-	        .lane = lane, .frames = s->frames, .bytes = s->bytes, .t_first = s->t_first, .t_last = s->t_last};
-	notary_job_give(w->place->notary, job);
-	s->frames = s->bytes = 0;
-}
-
-static void note_shunted(struct writer_lane *l, const struct block *b)
-{
-	struct writer_shunt *s = &l->shunt;
-
-	if (l->counters.shunted == s->counted)
-		return;
-	if (s->frames == 0)
-		s->t_first = b->shunt.t_first;
-	s->t_last = b->shunt.t_last;
-	s->frames += l->counters.shunted - s->counted;
-	s->bytes += b->shunt.bytes - s->counted_bytes;
-	s->counted = l->counters.shunted;
-	s->counted_bytes = b->shunt.bytes;
-}
-
-static void note_losses(struct writer_lane *l, const struct block *b)
-{
-	for (unsigned i = 0; i < DROP_CAUSES; i++) {
-		struct writer_loss *loss = &l->loss[i];
-		uint64_t now = l->counters.dropped[i];
-		uint64_t first = i == DROP_DISK ? b->ts_min : b->loss[i].t_first;
-		uint64_t last = i == DROP_DISK ? b->ts_max : b->loss[i].t_last;
-
-		if (now == loss->counted)
-			continue;
-		if (loss->frames == 0)
-			loss->t_first = first;
-		loss->t_last = last;
-		loss->frames += now - loss->counted;
-		loss->counted = now;
-	}
-}
-
 static void state_fill(const struct segment_file *f, const struct counters *c, struct wire_segment_state *out)
 {
 	*out = (struct wire_segment_state){.lane = f->lane,
@@ -354,8 +264,7 @@ static void seal(struct writer *w, uint32_t lane)
 	struct notary_job *job;
 	int r;
 
-	give_losses(w, lane);
-	give_shunted(w, lane);
+	unrecorded_give(&l->unrecorded, lane, w->place->notary);
 	r = f && !l->failed ? segment_file_finish(f, real_ns(), &l->counters) : -EIO;
 	if (r < 0) {
 		if (f && !l->failed)
@@ -458,8 +367,7 @@ static void write_block(struct writer *w, uint32_t id)
 	l->counters.dropped[DROP_DISK] = disk;
 	shared->recorded = recorded;
 	shared->dropped_disk = disk;
-	note_losses(l, b);
-	note_shunted(l, b);
+	unrecorded_note(&l->unrecorded, &l->counters, b);
 	show(w, l, b);
 	atomic_store(&w->stored, atomic_load(&w->stored) + (w->full ? 0 : result->bytes));
 
@@ -553,8 +461,7 @@ static void give_progress(struct writer *w)
 
 		if (!l)
 			continue;
-		give_losses(w, i);
-		give_shunted(w, i);
+		unrecorded_give(&l->unrecorded, i, w->place->notary);
 		if (!l->file || l->failed || l->file->bytes == l->progress_bytes)
 			continue;
 		if (!job) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sensor/cli/cli.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdarg.h>
@@ -9,6 +10,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define OPTIONS_MAX 96
+#define OPTION_FIRST 1024 // above every letter and every value of a table
 
 int cli_fail(int code, const char *verb, const char *format, ...)
 {
@@ -20,6 +24,23 @@ int cli_fail(int code, const char *verb, const char *format, ...)
 	va_end(args);
 	fputc('\n', stderr);
 	return code;
+}
+
+int cli_option(int argc, char **argv, const char *letters, const struct option *options, int *ret_at)
+{
+	struct option each[OPTIONS_MAX] = {{0}};
+	int c, n;
+
+	for (n = 0; options[n].name; n++) {
+		assert(n < OPTIONS_MAX - 1);
+		each[n] = options[n];
+		each[n].val = OPTION_FIRST + n; // else it takes the first of those that have the same one
+	}
+	c = getopt_long(argc, argv, letters, each, ret_at);
+	if (c < OPTION_FIRST)
+		return c;
+	*ret_at = c - OPTION_FIRST;
+	return options[*ret_at].val;
 }
 
 int cli_data_dir(char *out, unsigned long size)

@@ -2,6 +2,7 @@
 // What the verbs of `sealtap` share. Each verb is one file, verb_<name>.c, with one function.
 #pragma once
 
+#include <getopt.h>
 #include <stdbool.h>
 
 // Exit codes of all verbs (docs/operations.md).
@@ -31,6 +32,10 @@ int verb_metrics(int argc, char **argv);
 
 // "sealtap VERB: text\n" on stderr; returns code, so that a verb can end with `return cli_fail(...)`.
 int cli_fail(int code, const char *verb, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+// getopt_long for tables in which options share a value: what an abbreviation could mean is refused unless it is one
+// thing. ret_at: which option it was.
+int cli_option(int argc, char **argv, const char *letters, const struct option *options, int *ret_at);
 
 // Where this user's keys and trust store are: /var/lib/sealtap for root, else $XDG_DATA_HOME/sealtap or
 // $HOME/.local/share/sealtap. $SEALTAP_HOME goes before both. 0 or -ENAMETOOLONG, -ENOENT when there is no home.

@@ -28,7 +28,7 @@ int run_options_parse(struct run_options *o, int argc, char **argv, const char *
 	struct error e = {0};
 	int c, index = 0;
 
-	while ((c = getopt_long(argc, argv, letters, options, NULL)) != -1) {
+	while ((c = cli_option(argc, argv, letters, options, &index)) != -1) {
 		if (c == '?') {
 			fprintf(stderr, "sealtap %s --help lists the options\n", o->verb);
 			return CLI_USAGE;
@@ -41,7 +41,7 @@ int run_options_parse(struct run_options *o, int argc, char **argv, const char *
 			return cli_fail(CLI_USAGE, o->verb, "%s", e.text);
 	}
 	optind = 1;
-	while ((c = getopt_long(argc, argv, letters, options, &index)) != -1)
+	while ((c = cli_option(argc, argv, letters, options, &index)) != -1)
 		if (take(o, c, options[index].name, optarg, &e) < 0)
 			return cli_fail(CLI_USAGE, o->verb, "%s", e.text);
 	return RUN_GO_ON;

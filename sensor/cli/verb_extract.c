@@ -127,7 +127,7 @@ static int parse(int argc, char **argv, struct extract_args *args, bool *ret_don
 
 	*ret_done = true;
 	optind = 0;
-	while ((c = getopt_long(argc, argv, "w:h", options, &at)) != -1) {
+	while ((c = cli_option(argc, argv, "w:h", options, &at)) != -1) {
 		switch (c) {
 		case 'w':
 			args->output.output = optarg;

@@ -279,7 +279,7 @@ int verb_flows(int argc, char **argv)
 	int c, at = 0, outputs = 0;
 
 	optind = 0;
-	while ((c = getopt_long(argc, argv, "h", options, &at)) != -1) {
+	while ((c = cli_option(argc, argv, "h", options, &at)) != -1) {
 		switch (c) {
 		case 'j':
 		case 'c':

@@ -8,13 +8,14 @@
 #include "analyzers/flow_table.h"
 
 #define DPI_STATES_MAX 32768u
+#define DPI_STATES_BYTES_MAX (24u << 20) // of the library's states: a newer one's are larger, and there are fewer
 #define DPI_PACKETS_TCP 24u
 #define DPI_PACKETS_UDP 8u              // and everything else
 #define DPI_TEXTS_BYTES_MAX (24u << 20) // of all flows in the table: beyond, flows keep no names (counted)
 
 struct dpi_config {
 	unsigned packets_tcp, packets_udp; // 0: the above
-	uint32_t states_max;               // flows looked into at once; 0: DPI_STATES_MAX
+	uint32_t states_max;               // flows looked into at once; 0: what both of the above allow
 };
 
 struct dpi_stats {

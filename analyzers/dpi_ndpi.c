@@ -25,6 +25,9 @@ struct state {
 	uint32_t prev, next; // towards longer and shorter waiting; of a free one: next
 };
 
+#define STATES_BY_BYTES (DPI_STATES_BYTES_MAX / (uint32_t)sizeof(struct ndpi_flow_struct))
+#define STATES_MAX (STATES_BY_BYTES < DPI_STATES_MAX ? STATES_BY_BYTES : DPI_STATES_MAX)
+
 struct dpi {
 	struct dpi_config config;
 	struct dpi_stats stats;
@@ -87,7 +90,7 @@ int dpi_new(const struct dpi_config *config, struct dpi **ret_dpi)
 	if (d->config.packets_udp == 0)
 		d->config.packets_udp = DPI_PACKETS_UDP;
 	if (d->config.states_max == 0)
-		d->config.states_max = DPI_STATES_MAX;
+		d->config.states_max = STATES_MAX;
 	d->flows = calloc(d->config.states_max, sizeof(*d->flows));
 	d->states = calloc(d->config.states_max, sizeof(*d->states));
 	d->unused = d->oldest = d->newest = FLOW_NONE;

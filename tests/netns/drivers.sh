@@ -34,7 +34,8 @@ probe() {
 # driver NAME [MTU]: makes the pair, then sets
 #   CAPTURE          arguments of `sealtap capture` that name driver and interface
 #   LARGEST          the largest frame that the pair lets through, without FCS
-#   RING             frames of up to 1,514 bytes that the driver's rings hold while nobody reads them
+#   RING             frames of up to the MTU, sent at PACE, that the driver's rings hold while nobody reads them
+#   PACE             arguments for the sender of many frames
 #   THREADS          RX threads
 #   TELLS_DIRECTION  yes: each frame's flags tell direction and reception type
 #   TAKES            yes: the stack does not get what the driver gets
@@ -44,7 +45,7 @@ probe() {
 driver() {
     local mtu=${2:-1500}
     NAME=$1
-    THREADS=1 TELLS_DIRECTION=no TAKES=no TIME=kernel KEEPS_8021AD=yes RING=20000 WHY=
+    THREADS=1 TELLS_DIRECTION=no TAKES=no TIME=kernel KEEPS_8021AD=yes RING=20000 PACE=(-r 50000) WHY=
     ip link del dev "$A" 2>/dev/null
     make_pair "$A" "$B" || { WHY="no veth pair: this kernel lacks veth"; return 1; }
     case $NAME in
@@ -79,9 +80,10 @@ driver() {
         CAPTURE=(--driver dpdk -i "net_af_xdp0,iface=$B")
         TIME=read RING=1500
         ;;
-    dpdk-pcap) # libpcap's buffer is 2 MiB here
+    dpdk-pcap) # libpcap's buffer is 16 blocks here, each done when 128 KiB are full or a millisecond is over
         CAPTURE=(--driver dpdk -i "net_pcap0,rx_iface=$B")
-        RING=1000
+        RING=1000 PACE=()
+        [ "$mtu" -le 1900 ] || RING=100
         ;;
     *)
         WHY="no such driver in the table"

@@ -6,10 +6,9 @@
 #include <sys/random.h>
 
 #include "sensor/cli/flow_ordered.h"
-#include "sensor/evidence/digest.h"
+#include "sensor/cli/shut_in.h"
 #include "sensor/evidence/reader/lane_merge.h"
 #include "sensor/ipc/loan.h"
-#include "sensor/sandbox/sandbox.h"
 
 #define BEGUN_IN_VAIN_MAX 64u
 
@@ -17,14 +16,13 @@
 static int prepare(struct flow_reading *r)
 {
 	struct flow_meter_config *c = &r->config;
-	int error = digest_init();
 
 	c->flows_max = FLOW_TABLE_FLOWS;
 	c->close_ns = FLOW_CLOSE_NS;
 	c->dpi = dpi_library() && !r->no_dpi;
 	if (getrandom(&c->seed, sizeof(c->seed), 0) != (ssize_t)sizeof(c->seed))
 		return -errno;
-	return error < 0 ? error : flow_bank_new(c, 1, &r->bank);
+	return flow_bank_new(c, 1, &r->bank);
 }
 
 // As of the recording. A name that this library does not know is of no flow.
@@ -44,20 +42,14 @@ static void set_cutoff(struct flow_reading *r, struct flow_bank *bank)
 int flow_reading_open(
         struct flow_reading *r, const struct recording_dir *dir, const struct flow_filter *filter, struct error *e)
 {
-	struct sandbox sandbox = {
-	        .role = SANDBOX_READER, .uid = UINT32_MAX, .read_dirs = {dir->fd}, .read_dir_count = 1};
 	int error = prepare(r);
-
-	for (unsigned i = 0; i < dir->place_count; i++)
-		if (dir->place[i].fd >= 0)
-			sandbox.read_dirs[sandbox.read_dir_count++] = dir->place[i].fd;
 
 	if (error < 0)
 		return error_set(e, error, "cannot begin: %s", strerror(-error));
 	error = flow_filter_check_apps(filter, flow_bank_dpi(r->bank), e);
 	if (error < 0)
 		return error;
-	error = sandbox_enter(&sandbox, e);
+	error = shut_in(&(struct sandbox){.role = SANDBOX_READER}, &dir, 1, e);
 	if (error < 0)
 		return error == -EINVAL ? -EIO : error;
 	error = segment_list_read(dir, &r->list, &r->report);

@@ -11,10 +11,12 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "sensor/cli/cli.h"
 #include "sensor/cli/index_maker.h"
 #include "sensor/cli/packet_output.h"
+#include "sensor/cli/shut_in.h"
 #include "sensor/evidence/reader/lane_merge.h"
 #include "sensor/evidence/reader/recording_dir.h"
 
@@ -208,6 +210,20 @@ static void tell(const struct index_run *x, int code)
 	json_decref(o);
 }
 
+static int enter(const struct recording_dir *dir)
+{
+	struct sandbox sandbox = {.role = SANDBOX_READER};
+	struct error e = {0};
+	int r;
+
+	sandbox.write_dirs[0] = index_cache_root();
+	sandbox.write_dir_count = sandbox.write_dirs[0] >= 0;
+	r = shut_in(&sandbox, &dir, 1, &e);
+	if (sandbox.write_dirs[0] >= 0)
+		close(sandbox.write_dirs[0]);
+	return r < 0 ? cli_fail(CLI_UNREADABLE, "index", "%s", e.text) : CLI_OK;
+}
+
 static int run(struct index_run *x)
 {
 	const struct sigaction ends = {.sa_handler = stop};
@@ -220,7 +236,8 @@ static int run(struct index_run *x)
 	sigaction(SIGTERM, &ends, NULL);
 	if (x->follow)
 		setpriority(PRIO_PROCESS, 0, 10);
-	worst = code = pass(x, &dir);
+	code = enter(&dir);
+	worst = code = code == CLI_OK ? pass(x, &dir) : code;
 	while (x->follow && !x->closed && !stopped && code != CLI_UNREADABLE) {
 		wait_a_while(x);
 		code = stopped ? CLI_OK : pass(x, &dir);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// `sealtap verify`, also built as the program sealtap-verify. Reads; writes nothing but its answer.
+// `sealtap verify`, also built as the program sealtap-verify. Reads; writes nothing but its answer. All that it reads
+// is opened, or named, first; then it gives up everything else (shut_in.h), and only then parses what it was given.
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -7,13 +8,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "sensor/cli/cli.h"
 #include "sensor/cli/segments_on.h"
+#include "sensor/cli/shut_in.h"
 #include "sensor/cli/verify_print.h"
 #include "sensor/evidence/checkpoint.h"
 #include "sensor/evidence/keys.h"
+#include "sensor/evidence/reader/trust_store.h"
 
 static const char usage[] =
         "usage: sealtap verify RECORDING... [--origin PUB] [--input FILE]... [--checkpoint FILE]...\n"
@@ -38,14 +43,20 @@ static const char usage[] =
         "exit: 0 valid, authenticated, closed   1 invalid   2 wrong command line   3 not verified: cannot read\n"
         "      4 consistent, and what is missing is named\n";
 
+struct input {
+	const char *path;
+	int fd; // or a negative errno
+};
+
 struct verify_args {
 	const char *origin_path;
-	const char *const *inputs;
+	struct input *inputs;
 	size_t input_count;
 	struct checkpoint *held;
 	size_t held_count;
 	struct segments_on segments_on;
 	bool json, quiet;
+	bool terminal; // progress is shown
 	uint8_t origin[ED25519_KEY_LEN];
 	char data_dir[4096];
 	bool has_data_dir;
@@ -91,30 +102,29 @@ static int read_held(struct verify_args *args, const char *path)
 
 static int verify_one(const struct verify_args *args, struct series_member *m)
 {
-	bool terminal = isatty(STDERR_FILENO) && !args->quiet;
 	struct verify_options options = {
 	        .origin = args->origin_path ? args->origin : NULL,
 	        .data_dir = args->has_data_dir ? args->data_dir : NULL,
 	        .held = args->held,
 	        .held_count = args->held_count,
-	        .places = args->segments_on.dir,
-	        .place_count = args->segments_on.count,
-	        .progress = terminal ? show_progress : NULL,
+	        .progress = args->terminal ? show_progress : NULL,
 	        .user = (void *)m->path,
 	};
-	int r = verify_path(m->path, &options, &m->dir, &m->report);
+	struct stat st;
+	int r = m->dir.fd < 0 ? verify_unopened(m->path, m->dir.fd, &m->report)
+	                      : verify_recording(&m->dir, &options, &m->report);
 
-	if (terminal)
+	if (args->terminal)
 		fprintf(stderr, "\r\033[K");
 	if (r < 0)
 		return cli_fail(CLI_UNREADABLE, "verify", "cannot verify %s: %s", m->path, strerror(-r));
-	if (m->dir.fd >= 0 && faccessat(m->dir.fd, "ledger.jsonl", F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT &&
+	if (m->dir.fd >= 0 && fstatat(m->dir.fd, "ledger.jsonl", &st, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT &&
 	        !args->quiet)
 		fprintf(stderr,
 		        "sealtap verify: %s holds no ledger.jsonl: it is no recording, or its ledger was removed\n",
 		        m->path);
 	for (size_t i = 0; i < args->input_count && m->dir.fd >= 0; i++)
-		verify_input(m->report, &m->dir, args->inputs[i]);
+		verify_input(m->report, &m->dir, args->inputs[i].path, args->inputs[i].fd);
 	return 0;
 }
 
@@ -159,15 +169,66 @@ static bool answer(const struct verify_args *args, struct series_member *members
 	return ok;
 }
 
-static int run(const struct verify_args *args, char **paths, size_t count)
+// What cannot be opened gets its finding when its turn comes.
+static void open_all(struct verify_args *args, struct series_member *members, size_t count)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+	for (size_t i = 0; i < count; i++) {
+		int r = recording_open(
+		        members[i].path, args->segments_on.dir, args->segments_on.count, &members[i].dir);
+
+		if (r < 0)
+			members[i].dir = (struct recording_dir){.fd = r};
+	}
+	for (size_t i = 0; i < args->input_count; i++) {
+		struct input *in = &args->inputs[i];
+
+		in->fd = open(in->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+		if (in->fd < 0)
+			in->fd = -errno;
+	}
+}
+
+static int enter(const struct verify_args *args, const struct series_member *members, size_t count)
+{
+	const struct recording_dir **dirs = calloc(count, sizeof(*dirs));
+	char trusted[sizeof(args->data_dir) + 16], own[sizeof(trusted)];
+	struct sandbox sandbox = {.role = SANDBOX_VERIFIER};
+	struct error e = {0};
+	int r;
+
+	if (!dirs)
+		return cli_fail(CLI_UNREADABLE, "verify", "no memory");
+	for (size_t i = 0; i < count; i++)
+		dirs[i] = &members[i].dir;
+	if (!args->origin_path && args->has_data_dir) {
+		snprintf(trusted, sizeof(trusted), "%s/" TRUST_DIR, args->data_dir);
+		snprintf(own, sizeof(own), "%s/" TRUST_OWN_KEY, args->data_dir);
+		sandbox.read_paths[0] = trusted;
+		sandbox.read_paths[1] = own;
+	}
+	r = shut_in(&sandbox, dirs, count, &e);
+	free(dirs);
+	return r < 0 ? cli_fail(CLI_UNREADABLE, "verify", "%s", e.text) : CLI_OK;
+}
+
+static int run(struct verify_args *args, char **paths, size_t count)
 {
 	struct series_member *members = calloc(count, sizeof(*members));
-	int code = 0;
+	int code;
 
 	if (!members)
 		return cli_fail(CLI_UNREADABLE, "verify", "no memory");
 	for (size_t i = 0; i < count; i++)
-		members[i] = (struct series_member){.path = paths[i], .dir = {.fd = -1}};
+		members[i].path = paths[i];
+	open_all(args, members, count);
+	args->terminal = isatty(STDERR_FILENO) && !args->quiet;
+	code = enter(args, members, count);
 	for (size_t i = 0; i < count && code == 0; i++)
 		code = verify_one(args, &members[i]);
 	if (code == 0) {
@@ -184,6 +245,9 @@ static int run(const struct verify_args *args, char **paths, size_t count)
 		recording_close(&members[i].dir);
 		verify_report_free(members[i].report);
 	}
+	for (size_t i = 0; i < args->input_count; i++)
+		if (args->inputs[i].fd >= 0)
+			close(args->inputs[i].fd);
 	free(members);
 	return code;
 }
@@ -194,7 +258,7 @@ int verb_verify(int argc, char **argv)
 	        {"input", required_argument, NULL, 'i'}, {"checkpoint", required_argument, NULL, 'c'},
 	        {"segments-on", required_argument, NULL, 's'}, {"json", no_argument, NULL, 'j'},
 	        {"quiet", no_argument, NULL, 'q'}, {"help", no_argument, NULL, 'h'}, {0}};
-	const char **inputs = calloc((size_t)argc + 1, sizeof(*inputs));
+	struct input *inputs = calloc((size_t)argc + 1, sizeof(*inputs));
 	struct verify_args args = {.inputs = inputs, .held = calloc((size_t)argc + 1, sizeof(*args.held))};
 	int c, code = 0;
 
@@ -207,7 +271,7 @@ int verb_verify(int argc, char **argv)
 			args.origin_path = optarg;
 			break;
 		case 'i':
-			inputs[args.input_count++] = optarg;
+			inputs[args.input_count++].path = optarg;
 			break;
 		case 'c':
 			code = read_held(&args, optarg);

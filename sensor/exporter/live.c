@@ -116,7 +116,7 @@ int live_export(void)
 		return fail(EXIT_USAGE, &e);
 	if (sandbox_enter(&(struct sandbox){.role = SANDBOX_EXPORTER,
 	                          .uid = l.job->role_uid[JOB_EXPORTER],
-	                          .read_dirs = {EXPORTER_FLOWS_FD},
+	                          .read_dirs = (const int[]){EXPORTER_FLOWS_FD},
 	                          .read_dir_count = 1},
 	            &e) < 0 ||
 	        start_outlets(&l, &e) < 0)

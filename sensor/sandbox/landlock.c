@@ -7,6 +7,7 @@
 #include <linux/landlock.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -32,12 +33,16 @@ static int add_rule(int ruleset, int fd, uint64_t access)
 	return syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &beneath, 0) < 0 ? -errno : 0;
 }
 
+// A file has not the rights of a directory.
 static int add_path(int ruleset, const char *path, uint64_t access)
 {
 	int fd = open(path, O_PATH | O_CLOEXEC), r;
+	struct stat st;
 
 	if (fd < 0)
 		return -errno;
+	if (fstat(fd, &st) == 0 && !S_ISDIR(st.st_mode))
+		access &= LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE;
 	r = add_rule(ruleset, fd, access);
 	close(fd);
 	return r;
@@ -88,36 +93,22 @@ int landlock_restrict(const int *write_dirs, unsigned count, const char *read_di
 	return enter(ruleset, r);
 }
 
-int landlock_restrict_reading(
-        const int *read_dirs, unsigned count, const int *write_dirs, unsigned write_count, const char *also)
+int landlock_restrict_reading(const struct landlock_reading *l)
 {
 	uint64_t handled = 0;
 	int ruleset = ruleset_new(&handled), r = 0;
 
 	if (ruleset < 0)
 		return ruleset;
-	for (unsigned i = 0; i < count && r == 0; i++)
-		r = add_rule(ruleset, read_dirs[i], ACCESS_READ);
-	for (unsigned i = 0; i < write_count && r == 0; i++)
-		r = add_rule(ruleset, write_dirs[i], ACCESS_WRITE_DIR & handled);
-	if (r == 0 && also)
-		r = add_path(ruleset, also, ACCESS_READ);
-	return enter(ruleset, r);
-}
-
-int landlock_restrict_reading_paths(const int *read_dirs, unsigned count, const char *const *paths, unsigned path_count)
-{
-	uint64_t handled = 0;
-	int ruleset = ruleset_new(&handled), r = 0;
-
-	if (ruleset < 0)
-		return ruleset;
-	for (unsigned i = 0; i < count && r == 0; i++)
-		r = add_rule(ruleset, read_dirs[i], ACCESS_READ);
-	for (unsigned i = 0; i < path_count && r == 0; i++) {
-		r = add_path(ruleset, paths[i], ACCESS_READ);
-		r = r == -ENOENT ? 0 : r;
+	for (unsigned i = 0; i < l->read_dir_count && r == 0; i++)
+		r = add_rule(ruleset, l->read_dirs[i], ACCESS_READ);
+	for (unsigned i = 0; i < l->path_count && r == 0; i++) {
+		r = add_path(ruleset, l->paths[i], ACCESS_READ);
+		if (r == -ENOENT || r == -EACCES || r == -ENOTDIR)
+			r = 0; // nor can it be opened later
 	}
+	for (unsigned i = 0; i < l->write_dir_count && r == 0; i++)
+		r = add_rule(ruleset, l->write_dirs[i], ACCESS_WRITE_DIR & handled);
 	return enter(ruleset, r);
 }
 

@@ -4,13 +4,17 @@
 // No file can be opened any more but below the given directories, and below read_dir (may be NULL) for reading.
 // -ENOTSUP when the kernel has no Landlock. no_new_privs must be set before.
 int landlock_restrict(const int *write_dirs, unsigned count, const char *read_dir);
-// No file can be opened any more but below read_dirs, and below also (may be NULL), for reading, and below write_dirs.
-int landlock_restrict_reading(
-        const int *read_dirs, unsigned count, const int *write_dirs, unsigned write_count, const char *also);
-// No file can be opened any more but below read_dirs, for reading, and below the given paths, of which some may not be
-// there.
-int landlock_restrict_reading_paths(
-        const int *read_dirs, unsigned count, const char *const *paths, unsigned path_count);
+// No file can be opened any more but, for reading, those at and below read_dirs and paths, of which some may not be
+// there, and those below write_dirs.
+struct landlock_reading {
+	const int *read_dirs;
+	unsigned read_dir_count;
+	const char *const *paths;
+	unsigned path_count;
+	const int *write_dirs;
+	unsigned write_dir_count;
+};
+int landlock_restrict_reading(const struct landlock_reading *l);
 // No file can be opened any more; the names below the given directories may be listed. NULL: none; also as above.
 int landlock_restrict_listing(const char *const *dirs, unsigned count, const char *also);
 // The wider one: every file may be read; written only below the given directories, and what exists below /dev and /sys.

@@ -5,6 +5,7 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <seccomp.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -115,6 +116,13 @@ static const int reader_keeps_calls[] = {
         SCMP_SYS(mkdirat),
         SCMP_SYS(renameat),
         SCMP_SYS(unlinkat),
+};
+
+// Threads; and files that a recording was made from are read by what `ingest` reads them with, which can be woken.
+static const int verifier_calls[] = {
+        SCMP_SYS(clone),
+        SCMP_SYS(eventfd2),
+        SCMP_SYS(sched_getaffinity),
 };
 
 static const int recorder_calls[] = {
@@ -252,6 +260,11 @@ static int allow(scmp_filter_ctx ctx, uint32_t action, const int *calls, size_t 
 }
 #define ALLOW(ctx, action, list) allow(ctx, action, list, sizeof(list) / sizeof((list)[0]))
 
+static bool reads(enum sandbox_role role)
+{
+	return role == SANDBOX_READER || role == SANDBOX_VERIFIER;
+}
+
 // Directories may be opened, to be listed, and sockets made that reach nobody outside this machine.
 static int allow_metrics(scmp_filter_ctx ctx)
 {
@@ -298,10 +311,12 @@ static int seccomp_enter(const struct sandbox *s)
 		r = ALLOW(ctx, SCMP_ACT_ALLOW, keeper_calls);
 	if (r == 0 && role == SANDBOX_FLOWLOG)
 		r = ALLOW(ctx, SCMP_ACT_ALLOW, flowlog_calls);
-	if (r == 0 && role == SANDBOX_READER)
+	if (r == 0 && reads(role))
 		r = ALLOW(ctx, SCMP_ACT_ALLOW, reader_calls);
-	if (r == 0 && role == SANDBOX_READER && s->write_dir_count > 0)
+	if (r == 0 && reads(role) && s->write_dir_count > 0)
 		r = ALLOW(ctx, SCMP_ACT_ALLOW, reader_keeps_calls);
+	if (r == 0 && role == SANDBOX_VERIFIER)
+		r = ALLOW(ctx, SCMP_ACT_ALLOW, verifier_calls);
 	if (r == 0 && role == SANDBOX_INSPECTOR)
 		r = ALLOW(ctx, SCMP_ACT_ALLOW, inspector_calls);
 	if (r == 0 && (role == SANDBOX_RECORDER || role == SANDBOX_RECORDER_THREADS))
@@ -368,6 +383,24 @@ int sandbox_before_threads(const struct sandbox *s, struct error *e)
 	return 0;
 }
 
+static int restrict_reader(const struct sandbox *s)
+{
+	const char *paths[sizeof(s->read_paths) / sizeof(s->read_paths[0]) + 1];
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < sizeof(s->read_paths) / sizeof(s->read_paths[0]); i++)
+		if (s->read_paths[i])
+			paths[count++] = s->read_paths[i];
+	if (SANITIZED)
+		paths[count++] = "/proc";
+	return landlock_restrict_reading(&(struct landlock_reading){.read_dirs = s->read_dirs,
+	        .read_dir_count = s->read_dir_count,
+	        .paths = paths,
+	        .path_count = count,
+	        .write_dirs = s->write_dirs,
+	        .write_dir_count = s->write_dir_count});
+}
+
 int sandbox_enter(const struct sandbox *s, struct error *e)
 {
 	const struct rlimit none = {0, 0};
@@ -375,10 +408,11 @@ int sandbox_enter(const struct sandbox *s, struct error *e)
 
 	setrlimit(RLIMIT_CORE, &none);
 	if (s->role != SANDBOX_RECORDER && s->role != SANDBOX_RECORDER_THREADS && s->role != SANDBOX_METRICS &&
-	        s->role != SANDBOX_INSPECTOR && s->role != SANDBOX_EXPORTER && !SANITIZED)
+	        s->role != SANDBOX_INSPECTOR && s->role != SANDBOX_EXPORTER && s->role != SANDBOX_VERIFIER &&
+	        !SANITIZED)
 		setrlimit(RLIMIT_NPROC, &none);
 	// A recording belongs to whoever made it; root may read it all the same, and reach the socket of its capture.
-	r = drop_user(s->uid, s->role == SANDBOX_READER    ? 1u << CAP_DAC_READ_SEARCH
+	r = drop_user(s->uid, reads(s->role)               ? 1u << CAP_DAC_READ_SEARCH
 	                      : s->role == SANDBOX_METRICS ? 1u << CAP_DAC_OVERRIDE
 	                                                   : 0);
 	if (r < 0)
@@ -386,12 +420,13 @@ int sandbox_enter(const struct sandbox *s, struct error *e)
 	prctl(PR_SET_DUMPABLE, SANITIZED); // LeakSanitizer must be able to look at its own process
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return error_set(e, -errno, "cannot set no_new_privs: %s", strerror(errno));
-	if (s->role == SANDBOX_READER)
-		r = landlock_restrict_reading(
-		        s->read_dirs, s->read_dir_count, s->write_dirs, s->write_dir_count, SANITIZED ? "/proc" : NULL);
+	if (reads(s->role))
+		r = restrict_reader(s);
 	else if (s->role == SANDBOX_EXPORTER)
-		r = landlock_restrict_reading_paths(s->read_dirs, s->read_dir_count, exporter_paths,
-		        sizeof(exporter_paths) / sizeof(exporter_paths[0]) - !SANITIZED);
+		r = landlock_restrict_reading(&(struct landlock_reading){.read_dirs = s->read_dirs,
+		        .read_dir_count = s->read_dir_count,
+		        .paths = exporter_paths,
+		        .path_count = sizeof(exporter_paths) / sizeof(exporter_paths[0]) - !SANITIZED});
 	else if (s->role == SANDBOX_METRICS)
 		r = landlock_restrict_listing(
 		        s->list_dirs, sizeof(s->list_dirs) / sizeof(s->list_dirs[0]), SANITIZED ? "/proc" : NULL);

@@ -16,8 +16,9 @@ enum sandbox_role {
 	SANDBOX_FLOWLOG,   // files below write_dirs
 	SANDBOX_METRICS,   // lists what lies below list_dirs, connects to AF_UNIX sockets of any user that it can reach
 	SANDBOX_EXPORTER,  // the network (IP), below read_dirs, and what names and certificates are found by
-	SANDBOX_READER // of a recording; reads as its user can below read_dirs, also what only root may read; and below
-	               // write_dirs, where there are any, it may keep files
+	SANDBOX_READER,    // of a recording; reads as its user can below read_dirs, also what only root may read; and
+	                   // below write_dirs, where there are any, it may keep files
+	SANDBOX_VERIFIER   // a reader with threads
 };
 
 struct sandbox {
@@ -26,8 +27,9 @@ struct sandbox {
 	int write_dirs[10]; // directories below which files may be made, read and written
 	unsigned write_dir_count;
 	const char *list_dirs[2]; // SANDBOX_METRICS; NULL where there is none
-	int read_dirs[16];        // READER, EXPORTER: directories below which files may be opened, for reading
+	const int *read_dirs; // READER, VERIFIER, EXPORTER: directories below which files may be opened, for reading
 	unsigned read_dir_count;
+	const char *read_paths[2]; // READER, VERIFIER: and files or directories besides; NULL where there is none
 };
 
 // For the supervisor, at its start: of its capabilities, those that no process of the tree uses go for good. It keeps

@@ -17,7 +17,7 @@ flags() {
 
 exact "one frame in a block that is not full" -c 1
 exact "no frame" -c 0
-exact "a hundred thousand frames of all sizes" -c 100000 -s 60-1514
+exact "a hundred thousand frames of all sizes, more than the ring holds" -c 100000 -s 60-1514 -r 50000
 exact "frames of 9,014 bytes" -c 2000 -s 9000-9014
 exact "802.1Q" -c 3000 -s 60-1514 -t 8100:100
 [ "$RESTORES_TAGS" != yes ] || equal "802.1Q: the kernel took the tags out" 3000 "$(value tagged)"

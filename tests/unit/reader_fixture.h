@@ -75,7 +75,8 @@ static inline struct verify_report *fixture_verify(const struct fixture *f, bool
 	struct recording_dir dir;
 
 	snprintf(path, sizeof(path), "%s/recording", f->dir);
-	assert_int_equal(verify_path(path, &options, &dir, &report), 0);
+	assert_int_equal(recording_open(path, NULL, 0, &dir), 0);
+	assert_int_equal(verify_recording(&dir, &options, &report), 0);
 	recording_close(&dir);
 	return report;
 }

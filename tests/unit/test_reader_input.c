@@ -22,7 +22,8 @@ static void open_vector(struct opened *o)
 
 	fixture_make(&o->f, "ingest");
 	snprintf(path, sizeof(path), "%s/recording", o->f.dir);
-	assert_int_equal(verify_path(path, &options, &o->dir, &o->report), 0);
+	assert_int_equal(recording_open(path, NULL, 0, &o->dir), 0);
+	assert_int_equal(verify_recording(&o->dir, &options, &o->report), 0);
 	assert_int_equal(verify_report_verdict(o->report), VERDICT_VALID);
 }
 
@@ -31,6 +32,15 @@ static void close_vector(struct opened *o)
 	recording_close(&o->dir);
 	verify_report_free(o->report);
 	fixture_remove(&o->f);
+}
+
+static void verify_input_at(struct verify_report *r, const struct recording_dir *dir, const char *path)
+{
+	int fd = open(path, O_RDONLY);
+
+	verify_input(r, dir, path, fd < 0 ? -errno : fd);
+	if (fd >= 0)
+		close(fd);
 }
 
 struct bytes {
@@ -95,7 +105,7 @@ static void the_files_that_were_ingested_hold(void **state)
 		struct bytes b = input(rows[i].name);
 		char path[PATH_ROOM];
 
-		verify_input(o.report, &o.dir, write_file(&o.f, &b, path));
+		verify_input_at(o.report, &o.dir, write_file(&o.f, &b, path));
 		assert_int_equal(o.report->finding_total, 0);
 		assert_int_equal(o.report->input_count, i + 1);
 		assert_int_equal(o.report->inputs[i].source, i);
@@ -144,7 +154,7 @@ static void every_difference_is_found(void **state)
 		r->sources = sources;
 		r->source_count = o.report->source_count;
 		memcpy(r->recording_id, o.report->recording_id, DIGEST_LEN);
-		verify_input(r, &o.dir, write_file(&o.f, &b, path));
+		verify_input_at(r, &o.dir, write_file(&o.f, &b, path));
 		assert_int_equal(r->finding_total, 1);
 		assert_true(has_finding(r, "input-mismatch"));
 		assert_int_equal(r->input_count, 0);
@@ -157,7 +167,7 @@ static void every_difference_is_found(void **state)
 		r->sources = sources;
 		r->source_count = o.report->source_count;
 		memcpy(r->recording_id, o.report->recording_id, DIGEST_LEN);
-		verify_input(r, &o.dir, path);
+		verify_input_at(r, &o.dir, path);
 		if (rows[i].where && (!has_finding(r, "input-packets") || !strstr(r->findings[0].where, rows[i].where)))
 			fail_msg("row %zu: %s", i, r->finding_count ? r->findings[0].where : "no finding");
 		if (!rows[i].where && r->finding_total)
@@ -181,7 +191,7 @@ static void expect(size_t source, const struct bytes *b, const char *where, cons
 
 	open_vector(&o);
 	pretend(&o.report->sources[source], b);
-	verify_input(o.report, &o.dir, write_file(&o.f, b, path));
+	verify_input_at(o.report, &o.dir, write_file(&o.f, b, path));
 	for (size_t i = 0; i < o.report->finding_count; i++) {
 		const struct finding *f = &o.report->findings[i];
 
@@ -232,13 +242,13 @@ static void a_filtered_recording_gives_a_note(void **state)
 	open_vector(&o);
 	free(o.report->filter);
 	o.report->filter = strdup("udp");
-	verify_input(o.report, &o.dir, write_file(&o.f, &a, path));
+	verify_input_at(o.report, &o.dir, write_file(&o.f, &a, path));
 	assert_int_equal(o.report->finding_total, 0);
 	assert_int_equal(o.report->input_count, 1);
 	assert_false(o.report->inputs[0].compared);
 	assert_non_null(strstr(o.report->inputs[0].note, "filter"));
 	a.at[a.len - 20] ^= 1;
-	verify_input(o.report, &o.dir, write_file(&o.f, &a, path));
+	verify_input_at(o.report, &o.dir, write_file(&o.f, &a, path));
 	assert_true(has_finding(o.report, "input-mismatch"));
 	close_vector(&o);
 }
@@ -254,7 +264,7 @@ static void a_recording_that_lies_is_found_out(void **state)
 	// believed.
 	shell("printf X | dd of=%s/recording/segments/0/00000000.pcapng.zst bs=1 seek=150 conv=notrunc status=none",
 	        o.f.dir);
-	verify_input(o.report, &o.dir, write_file(&o.f, &a, path));
+	verify_input_at(o.report, &o.dir, write_file(&o.f, &a, path));
 	assert_int_equal(verify_report_verdict(o.report), VERDICT_INVALID);
 	close_vector(&o);
 }

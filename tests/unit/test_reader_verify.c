@@ -164,9 +164,10 @@ static void what_cannot_be_read_is_not_verified(void **state)
 
 static void a_path_without_a_directory_is_not_verified(void **state)
 {
-	struct fixture f = {.dir = "/tmp/sealtap-no-such-directory"};
-	struct verify_report *r = fixture_verify(&f, true);
+	struct verify_report *r;
 
+	assert_int_equal(verify_unopened("/no/such/recording", -ENOENT, &r), 0);
+	assert_true(has_finding(r, "unreadable"));
 	assert_int_equal(verify_report_verdict(r), VERDICT_UNREADABLE);
 	verify_report_free(r);
 }
@@ -175,10 +176,13 @@ static void an_input_must_be_what_was_read(void **state)
 {
 	struct verify_report *r;
 	struct fixture f;
+	int fd;
 
 	fixture_make(&f, "ingest");
 	r = fixture_verify(&f, true);
-	verify_input(r, &(struct recording_dir){.fd = -1}, "/dev/null");
+	fd = open("/dev/null", O_RDONLY);
+	verify_input(r, &(struct recording_dir){.fd = -1}, "/dev/null", fd);
+	close(fd);
 	assert_int_equal(verify_report_verdict(r), VERDICT_INVALID);
 	assert_true(has_finding(r, "input-mismatch"));
 	verify_report_free(r);

@@ -183,21 +183,20 @@ static void check_source(struct verify_report *r, const struct recording_dir *di
 	verify_report_free(found);
 }
 
-void verify_input(struct verify_report *r, const struct recording_dir *dir, const char *path)
+void verify_input(struct verify_report *r, const struct recording_dir *dir, const char *path, int fd)
 {
-	struct input in = {.path = path, .fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY)};
+	struct input in = {.path = path, .fd = fd};
 	bool any = false;
 	size_t only;
 	int error;
 
-	if (in.fd < 0) {
-		unreadable(r, path, strerror(errno));
+	if (fd < 0) {
+		unreadable(r, path, strerror(-fd));
 		return;
 	}
 	only = only_source(r, in.fd);
 	if (only != NO_SOURCE) {
 		check_source(r, dir, &in, only);
-		close(in.fd);
 		return;
 	}
 	error = hash_input(&in);
@@ -217,5 +216,4 @@ void verify_input(struct verify_report *r, const struct recording_dir *dir, cons
 		unreadable(r, path, strerror(-error));
 	else if (!any)
 		mismatch(r, &in);
-	close(in.fd);
 }

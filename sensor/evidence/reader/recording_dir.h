@@ -17,7 +17,7 @@ struct segment_place {
 };
 
 struct recording_dir {
-	int fd; // of the recording
+	int fd; // of the recording; or a negative errno: why there is none
 	unsigned place_count;
 	struct segment_place place[PLACES_MAX - 1];
 };
@@ -26,7 +26,9 @@ struct recording_dir {
 // <recording id>.segments, or is it. The names are borrowed. Negative errno when the recording itself cannot be opened;
 // of the others recording_walk tells.
 int recording_open(const char *path, const char *const *places, size_t place_count, struct recording_dir *ret_dir);
-void recording_close(struct recording_dir *dir); // fd may be -1
+void recording_close(struct recording_dir *dir); // also one that was never opened
+// The directories that it lies in: how many of PLACES_MAX.
+unsigned recording_dir_fds(const struct recording_dir *dir, int out[PLACES_MAX]);
 // A regular file below it: -ENOENT; -ELOOP for a link; -EMEDIUMTYPE for what is no regular file; other errno of
 // openat2.
 int recording_open_file(int dirfd, const char *path, int *ret_fd, uint64_t *ret_size);

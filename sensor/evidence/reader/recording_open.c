@@ -113,6 +113,18 @@ void recording_close(struct recording_dir *dir)
 	*dir = (struct recording_dir){.fd = -1};
 }
 
+unsigned recording_dir_fds(const struct recording_dir *dir, int out[PLACES_MAX])
+{
+	unsigned count = 0;
+
+	if (dir->fd >= 0)
+		out[count++] = dir->fd;
+	for (unsigned i = 0; i < dir->place_count; i++)
+		if (dir->place[i].fd >= 0)
+			out[count++] = dir->place[i].fd;
+	return count;
+}
+
 int recording_open_segment(
         const struct recording_dir *dir, uint32_t lane, uint64_t number, int *ret_fd, uint64_t *ret_size)
 {

@@ -41,7 +41,7 @@ int trust_store_own(const char *data_dir, uint8_t out[ED25519_KEY_LEN])
 {
 	char path[4096];
 
-	if (snprintf(path, sizeof(path), "%s/origin.pub", data_dir) >= (int)sizeof(path))
+	if (snprintf(path, sizeof(path), "%s/" TRUST_OWN_KEY, data_dir) >= (int)sizeof(path))
 		return -ENAMETOOLONG;
 	return read_key(path, out);
 }

@@ -10,6 +10,7 @@
 #include "sealtap/evidence.h"
 
 #define TRUST_DIR "trusted"
+#define TRUST_OWN_KEY "origin.pub"
 // 0 when the key is in the store, -ENOENT, or another errno; -EKEYREJECTED when the file holds another key than its
 // name says.
 int trust_store_has(const char *data_dir, const uint8_t key[ED25519_KEY_LEN]);

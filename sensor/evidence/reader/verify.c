@@ -231,28 +231,14 @@ int verify_recording(
 	return r;
 }
 
-int verify_path(const char *path, const struct verify_options *options, struct recording_dir *ret_dir,
-        struct verify_report **ret_report)
+int verify_unopened(const char *path, int error, struct verify_report **ret_report)
 {
-	struct verify_report *report;
-	struct recording_dir dir;
-	int r;
+	struct verify_report *report = report_new();
 
-	r = recording_open(path, options->places, options->place_count, &dir);
-	if (r == 0) {
-		r = verify_recording(&dir, options, ret_report);
-		if (r < 0)
-			recording_close(&dir);
-		else
-			*ret_dir = dir;
-		return r;
-	}
-	report = report_new();
 	if (!report)
 		return -ENOMEM;
 	report_add(report, VERDICT_UNREADABLE, "unreadable", path, "a recording: a directory with a ledger.jsonl",
-	        strerror(-r));
-	*ret_dir = (struct recording_dir){.fd = -1};
+	        strerror(-error));
 	*ret_report = report;
 	return 0;
 }

@@ -87,9 +87,6 @@ struct verify_options {
 	// Checkpoints held outside, checkpoint_parse'd: those of this recording must be reached and say the same.
 	const struct checkpoint *held;
 	size_t held_count;
-	// verify_path: directories on other disks with segments of the recording.
-	const char *const *places;
-	size_t place_count;
 	// Called now and then with the bytes read so far; may be NULL.
 	void (*progress)(void *user, uint64_t bytes);
 	void *user;
@@ -99,10 +96,8 @@ struct verify_options {
 // only when there is no report (-ENOMEM, -ENOTSUP). Free it with verify_report_free.
 int verify_recording(
         const struct recording_dir *dir, const struct verify_options *options, struct verify_report **ret_report);
-// The same for a path; *ret_dir is for verify_series, its fd -1 when the path cannot be opened (which the report then
-// says).
-int verify_path(const char *path, const struct verify_options *options, struct recording_dir *ret_dir,
-        struct verify_report **ret_report);
+// The report on what recording_open could not open: it says why.
+int verify_unopened(const char *path, int error, struct verify_report **ret_report);
 void verify_report_free(struct verify_report *r);
 
 enum verdict verify_report_verdict(const struct verify_report *r);
@@ -111,8 +106,9 @@ const char *authenticated_word(enum authenticated a);
 const char *complete_word(enum complete c);
 
 // `--input`: reads a file again as `ingest` did and compares size, SHA-256, packets and damage with what the recording
-// in dir holds of it. dir and r are of verify_path. Adds findings and what was compared to r.
-void verify_input(struct verify_report *r, const struct recording_dir *dir, const char *path);
+// in dir, which r is about, holds of it. Adds findings and what was compared to r. fd is borrowed and read from its
+// start where it has one; negative: the errno of opening it.
+void verify_input(struct verify_report *r, const struct recording_dir *dir, const char *path, int fd);
 
 struct series_member {
 	const char *path;

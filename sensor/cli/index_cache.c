@@ -21,14 +21,17 @@
 int index_cache_root(void)
 {
 	char path[PATH_MAX];
+	int fd, r = cli_cache_dir(path, sizeof(path));
 	size_t len;
 
-	if (cli_cache_dir(path, sizeof(path)) < 0)
-		return -1;
+	if (r < 0)
+		return r;
 	len = strlen(path);
-	if (snprintf(path + len, sizeof(path) - len, "/index") >= (int)(sizeof(path) - len) || cli_make_dirs(path) < 0)
-		return -1;
-	return open(path, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (snprintf(path + len, sizeof(path) - len, "/index") >= (int)(sizeof(path) - len))
+		return -ENAMETOOLONG;
+	r = cli_make_dirs(path);
+	fd = r < 0 ? r : open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return r == 0 && fd < 0 ? -errno : fd;
 }
 
 int index_cache_open(struct index_cache *c, const uint8_t recording_id[DIGEST_LEN])

@@ -14,7 +14,7 @@ struct index_cache {
 	int dirfd; // of this recording; -1: there is none, nothing is found and nothing kept
 };
 
-// The directory below which all of them are, made when it is not there, for a sandbox's rule; -1: there can be none.
+// The directory below which all of them are, made when it is not there, for a sandbox's rule; or a negative errno.
 int index_cache_root(void);
 // 0 or a negative errno.
 int index_cache_open(struct index_cache *c, const uint8_t recording_id[DIGEST_LEN]);

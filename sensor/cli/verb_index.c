@@ -214,13 +214,13 @@ static int enter(const struct recording_dir *dir)
 {
 	struct sandbox sandbox = {.role = SANDBOX_READER};
 	struct error e = {0};
-	int r;
+	int r, root = index_cache_root();
 
-	sandbox.write_dirs[0] = index_cache_root();
-	sandbox.write_dir_count = sandbox.write_dirs[0] >= 0;
+	if (root < 0)
+		return cli_fail(CLI_UNREADABLE, "index", "no index can be made: the cache: %s", strerror(-root));
+	sandbox.write_dirs[sandbox.write_dir_count++] = root;
 	r = shut_in(&sandbox, &dir, 1, &e);
-	if (sandbox.write_dirs[0] >= 0)
-		close(sandbox.write_dirs[0]);
+	close(root);
 	return r < 0 ? cli_fail(CLI_UNREADABLE, "index", "%s", e.text) : CLI_OK;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// `sealtap verify`, also built as the program sealtap-verify. Reads; writes nothing but its answer. All that it reads
-// is opened, or named, first; then it gives up everything else (shut_in.h), and only then parses what it was given.
+// `sealtap verify`, also built as the program sealtap-verify. Reads; writes nothing but its answer. What it was given
+// is opened first, and --origin and --checkpoint are read; then it gives up everything else (shut_in.h), and only then
+// reads recordings and inputs.
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -173,6 +174,7 @@ static bool answer(const struct verify_args *args, struct series_member *members
 static void open_all(struct verify_args *args, struct series_member *members, size_t count)
 {
 	struct rlimit files;
+	bool any = false;
 
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
 		files.rlim_cur = files.rlim_max;
@@ -184,8 +186,9 @@ static void open_all(struct verify_args *args, struct series_member *members, si
 
 		if (r < 0)
 			members[i].dir = (struct recording_dir){.fd = r};
+		any = any || r == 0;
 	}
-	for (size_t i = 0; i < args->input_count; i++) {
+	for (size_t i = 0; i < args->input_count && any; i++) {
 		struct input *in = &args->inputs[i];
 
 		in->fd = open(in->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
@@ -198,7 +201,7 @@ static int enter(const struct verify_args *args, const struct series_member *mem
 {
 	const struct recording_dir **dirs = calloc(count, sizeof(*dirs));
 	char trusted[sizeof(args->data_dir) + 16], own[sizeof(trusted)];
-	struct sandbox sandbox = {.role = SANDBOX_VERIFIER};
+	struct sandbox sandbox = {.role = SANDBOX_VERIFIER, .quiet = args->quiet};
 	struct error e = {0};
 	int r;
 
@@ -271,7 +274,7 @@ int verb_verify(int argc, char **argv)
 			args.origin_path = optarg;
 			break;
 		case 'i':
-			inputs[args.input_count++].path = optarg;
+			inputs[args.input_count++] = (struct input){.path = optarg, .fd = -ENOENT};
 			break;
 		case 'c':
 			code = read_held(&args, optarg);

@@ -102,11 +102,8 @@ int landlock_restrict_reading(const struct landlock_reading *l)
 		return ruleset;
 	for (unsigned i = 0; i < l->read_dir_count && r == 0; i++)
 		r = add_rule(ruleset, l->read_dirs[i], ACCESS_READ);
-	for (unsigned i = 0; i < l->path_count && r == 0; i++) {
-		r = add_path(ruleset, l->paths[i], ACCESS_READ);
-		if (r == -ENOENT || r == -EACCES || r == -ENOTDIR)
-			r = 0; // nor can it be opened later
-	}
+	for (unsigned i = 0; i < l->path_count; i++)
+		add_path(ruleset, l->paths[i], ACCESS_READ); // what fails here fails when it is opened
 	for (unsigned i = 0; i < l->write_dir_count && r == 0; i++)
 		r = add_rule(ruleset, l->write_dirs[i], ACCESS_WRITE_DIR & handled);
 	return enter(ruleset, r);

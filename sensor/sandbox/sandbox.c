@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <sched.h>
 #include <seccomp.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -118,9 +119,8 @@ static const int reader_keeps_calls[] = {
         SCMP_SYS(unlinkat),
 };
 
-// Threads; and files that a recording was made from are read by what `ingest` reads them with, which can be woken.
+// Files that a recording was made from are read by what `ingest` reads them with, which can be woken.
 static const int verifier_calls[] = {
-        SCMP_SYS(clone),
         SCMP_SYS(eventfd2),
         SCMP_SYS(sched_getaffinity),
 };
@@ -136,7 +136,6 @@ static const int recorder_calls[] = {
         SCMP_SYS(mkdirat),
         SCMP_SYS(getsockopt),
         SCMP_SYS(setsockopt),
-        SCMP_SYS(clone),
         SCMP_SYS(prctl),
         SCMP_SYS(sched_getaffinity),
         SCMP_SYS(sched_setaffinity),
@@ -151,7 +150,6 @@ static const int recorder_calls[] = {
 };
 
 static const int inspector_calls[] = {
-        SCMP_SYS(clone),
         SCMP_SYS(getppid),
         SCMP_SYS(sched_getaffinity),
 };
@@ -181,7 +179,6 @@ static const int metrics_calls[] = {
         SCMP_SYS(shutdown),
         SCMP_SYS(getsockopt),
         SCMP_SYS(setsockopt),
-        SCMP_SYS(clone),
         SCMP_SYS(getdents64),
         SCMP_SYS(faccessat),
         SCMP_SYS(faccessat2),
@@ -204,7 +201,6 @@ static const int exporter_calls[] = {
         SCMP_SYS(sendmmsg),
         SCMP_SYS(ioctl),
         SCMP_SYS(pipe2),
-        SCMP_SYS(clone),
         SCMP_SYS(prctl),
         SCMP_SYS(sched_getaffinity),
 };
@@ -265,6 +261,12 @@ static bool reads(enum sandbox_role role)
 	return role == SANDBOX_READER || role == SANDBOX_VERIFIER;
 }
 
+static bool has_threads(enum sandbox_role role)
+{
+	return role == SANDBOX_RECORDER || role == SANDBOX_RECORDER_THREADS || role == SANDBOX_INSPECTOR ||
+	       role == SANDBOX_METRICS || role == SANDBOX_EXPORTER || role == SANDBOX_VERIFIER;
+}
+
 // Directories may be opened, to be listed, and sockets made that reach nobody outside this machine.
 static int allow_metrics(scmp_filter_ctx ctx)
 {
@@ -317,6 +319,10 @@ static int seccomp_enter(const struct sandbox *s)
 		r = ALLOW(ctx, SCMP_ACT_ALLOW, reader_keeps_calls);
 	if (r == 0 && role == SANDBOX_VERIFIER)
 		r = ALLOW(ctx, SCMP_ACT_ALLOW, verifier_calls);
+	// No other processes. clone3, whose flags no filter sees, is refused: libc takes clone then.
+	if (r == 0 && has_threads(role) && !SANITIZED)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
+		        SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
 	if (r == 0 && role == SANDBOX_INSPECTOR)
 		r = ALLOW(ctx, SCMP_ACT_ALLOW, inspector_calls);
 	if (r == 0 && (role == SANDBOX_RECORDER || role == SANDBOX_RECORDER_THREADS))
@@ -407,9 +413,7 @@ int sandbox_enter(const struct sandbox *s, struct error *e)
 	int r;
 
 	setrlimit(RLIMIT_CORE, &none);
-	if (s->role != SANDBOX_RECORDER && s->role != SANDBOX_RECORDER_THREADS && s->role != SANDBOX_METRICS &&
-	        s->role != SANDBOX_INSPECTOR && s->role != SANDBOX_EXPORTER && s->role != SANDBOX_VERIFIER &&
-	        !SANITIZED)
+	if (!has_threads(s->role) && !SANITIZED)
 		setrlimit(RLIMIT_NPROC, &none);
 	// A recording belongs to whoever made it; root may read it all the same, and reach the socket of its capture.
 	r = drop_user(s->uid, reads(s->role)               ? 1u << CAP_DAC_READ_SEARCH
@@ -432,10 +436,10 @@ int sandbox_enter(const struct sandbox *s, struct error *e)
 		        s->list_dirs, sizeof(s->list_dirs) / sizeof(s->list_dirs[0]), SANITIZED ? "/proc" : NULL);
 	else
 		r = landlock_restrict(s->write_dirs, s->write_dir_count, SANITIZED ? "/proc" : NULL);
-	if (r == -ENOTSUP)
+	if (r == -ENOTSUP && !s->quiet)
 		fprintf(stderr,
 		        "sealtap: this kernel has no Landlock; files are protected by user id and seccomp only\n");
-	else if (r < 0)
+	else if (r < 0 && r != -ENOTSUP)
 		return error_set(e, r, "cannot close the file system (Landlock): %s", strerror(-r));
 	r = seccomp_enter(s);
 	if (r < 0)

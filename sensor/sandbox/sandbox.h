@@ -3,6 +3,7 @@
 // Call once, after everything has been opened and before any thread exists: Landlock binds the calling thread only.
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "sealtap/error.h"
@@ -29,6 +30,7 @@ struct sandbox {
 	const char *list_dirs[2]; // SANDBOX_METRICS; NULL where there is none
 	const int *read_dirs; // READER, VERIFIER, EXPORTER: directories below which files may be opened, for reading
 	unsigned read_dir_count;
+	bool quiet;                // a kernel without Landlock is not reported
 	const char *read_paths[2]; // READER, VERIFIER: and files or directories besides; NULL where there is none
 };
 
@@ -40,5 +42,6 @@ void sandbox_supervisor(void);
 // for sandbox_enter's Landlock binds only its caller and the threads made later. Its user id, which takes the
 // capabilities along, and its seccomp hold for all threads.
 int sandbox_before_threads(const struct sandbox *s, struct error *e);
-// 0, or a negative errno with e. A kernel without Landlock is reported on stderr and is no error.
+// 0, or a negative errno with e. A kernel without Landlock is reported on stderr and is no error; one without seccomp
+// is.
 int sandbox_enter(const struct sandbox *s, struct error *e);

@@ -82,7 +82,7 @@ static bool seen_before(const struct recording_dir *dir, int fd)
 int recording_open(const char *path, const char *const *places, size_t place_count, struct recording_dir *ret_dir)
 {
 	struct recording_dir dir = {.fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-	char name[HEX_LEN(DIGEST_LEN) + sizeof(PLACE_SUFFIX)];
+	char name[HEX_LEN(DIGEST_LEN) + sizeof(PLACE_SUFFIX)] = "";
 	int known;
 
 	if (dir.fd < 0)
